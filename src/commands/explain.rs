@@ -1,0 +1,143 @@
+//! `explain`: how a `get` would be answered, and why. No secret, no network, no unlocking.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::routes::{self, Source};
+use crate::server::ServerKey;
+use crate::settings::Settings;
+
+/// Show how a get for SERVER would be answered, and why.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The registry, as a client would name it.
+    server: String,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The answer. Its JSON shape is stable.
+#[derive(Debug, Serialize)]
+struct Explanation<'a> {
+    server: &'a str,
+    key: &'a str,
+    rule: Option<usize>,
+    source: &'static str,
+    held: Option<bool>,
+    ecr: Option<Ecr>,
+    helper: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Ecr {
+    account: Option<String>,
+    region: String,
+    public: bool,
+    fips: bool,
+    dual_stack: bool,
+    profile: Option<String>,
+    role_arn: Option<String>,
+    cached_until: Option<String>,
+}
+
+pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Write) -> Result<()> {
+    let server = arguments.server.trim();
+    let key: ServerKey = server.parse()?;
+    let explanation = explain(server, &key, settings);
+    let text = if arguments.json {
+        serde_json::to_string(&explanation).map_err(|_| Error::Internal("explain".into()))?
+    } else {
+        explanation.in_words(settings)
+    };
+    writeln!(out, "{text}").map_err(|source| Error::Stdio { action: "write standard output", source })
+}
+
+fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> Explanation<'a> {
+    let route = routes::route(settings, key);
+    let rule = route.rule.map(|(_, rule)| rule);
+    let mut explanation = Explanation {
+        server,
+        key: key.name(),
+        rule: route.rule.map(|(number, _)| number),
+        source: "store",
+        held: None,
+        ecr: None,
+        helper: None,
+    };
+    match route.source {
+        Source::Store => explanation.held = held(settings, key),
+        Source::Helper(name) => {
+            explanation.source = "helper";
+            explanation.helper = Some(name.as_str());
+        }
+        Source::Anonymous(_) => explanation.source = "anonymous",
+        Source::Ecr(host) => {
+            explanation.source = "ecr";
+            explanation.ecr = Some(Ecr {
+                public: host.is_public(),
+                account: host.account,
+                region: host.region,
+                fips: host.fips,
+                dual_stack: host.dual_stack,
+                profile: rule.and_then(|rule| rule.profile.clone()),
+                role_arn: rule.and_then(|rule| rule.role_arn.clone()),
+                cached_until: None,
+            });
+        }
+    }
+    explanation
+}
+
+/// Whether the server or one of its parents is held; `None` if the store cannot tell.
+fn held(settings: &Settings, key: &ServerKey) -> Option<bool> {
+    let store = routes::store(settings);
+    for candidate in key.candidates() {
+        if store.holds(&candidate).ok()? {
+            return Some(true);
+        }
+    }
+    Some(false)
+}
+
+impl Explanation<'_> {
+    fn in_words(&self, settings: &Settings) -> String {
+        let mut lines = vec![format!("{} is looked up as {}", self.server, self.key)];
+        lines.push(match self.rule {
+            Some(number) => format!("rule {number} of {} decides", settings.config.display()),
+            None => "no rule matches it".into(),
+        });
+        lines.push(match (self.source, self.held) {
+            ("store", Some(true)) => "the store holds a credential for it".into(),
+            ("store", Some(false)) => "the store holds nothing for it: not found".into(),
+            ("store", None) => "the store cannot tell whether it holds anything for it".into(),
+            ("helper", _) => format!("docker-credential-{} answers", self.helper.unwrap_or_default()),
+            ("anonymous", _) => "it is anonymous: there is no credential".into(),
+            _ => self.ecr.as_ref().map_or_else(String::new, Ecr::in_words),
+        });
+        lines.join("\n")
+    }
+}
+
+impl Ecr {
+    fn in_words(&self) -> String {
+        let registry = match &self.account {
+            Some(account) => format!("account {account} in {}", self.region),
+            None => "ECR Public".into(),
+        };
+        let endpoint = match (self.fips, self.dual_stack) {
+            (false, false) => "",
+            (true, false) => ", FIPS endpoint",
+            (false, true) => ", dual-stack endpoint",
+            (true, true) => ", FIPS dual-stack endpoint",
+        };
+        let profile = self
+            .profile
+            .as_ref()
+            .map_or_else(|| "the default AWS credentials".into(), |name| format!("AWS profile {name}"));
+        let role = self.role_arn.as_ref().map_or_else(String::new, |arn| format!(" in role {arn}"));
+        format!("a token is minted for {registry}{endpoint}, as {profile}{role}")
+    }
+}

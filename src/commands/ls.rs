@@ -1,0 +1,39 @@
+//! `ls`: everything held, for a person. Opens no secret.
+
+use std::io::Write;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use super::tell;
+use crate::error::{Error, Result};
+use crate::routes;
+use crate::settings::Settings;
+
+/// List everything held: server, username, since when.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {}
+
+pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
+    let listing = routes::store(settings).list()?;
+    let rows: Vec<[String; 3]> = listing
+        .held
+        .into_iter()
+        .map(|(server, held)| [server.to_string(), held.username, held.since.map(moment).unwrap_or_default()])
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let (server_width, name_width) = (width(0), width(1));
+    for [server, username, since] in &rows {
+        writeln!(out, "{server:server_width$}  {username:name_width$}  {since}")
+            .map_err(|source| Error::Stdio { action: "write standard output", source })?;
+    }
+    for broken in listing.broken {
+        tell(broken);
+    }
+    Ok(())
+}
+
+/// RFC 3339, in UTC, to the second.
+fn moment(time: SystemTime) -> String {
+    Timestamp::try_from(time).map(|time| format!("{time:.0}")).unwrap_or_default()
+}

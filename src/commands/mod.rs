@@ -1,0 +1,55 @@
+//! The commands for people, one file a verb. Data goes to the writer, everything else to standard error.
+
+use std::io::{self, Write};
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::error::Result;
+use crate::settings::Settings;
+
+mod explain;
+mod ls;
+mod setup;
+
+/// Docker credential helper that keeps every registry login encrypted and mints Amazon ECR tokens.
+#[derive(Debug, Parser)]
+#[command(
+    name = "docker-credential-coffer",
+    bin_name = "docker-credential-coffer",
+    disable_version_flag = true,
+    after_help = "Clients call it with one of: get, store, erase, list, version.\n\
+                  Configuration: ~/.config/coffer/config.toml. COFFER_LOG=debug shows which way a request goes."
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Setup(setup::Arguments),
+    Ls(ls::Arguments),
+    Explain(explain::Arguments),
+}
+
+/// Whether a first argument is for this face of the program, not for the protocol.
+pub fn knows(argument: &str) -> bool {
+    matches!(argument, "help" | "-h" | "--help") || Arguments::command().find_subcommand(argument).is_some()
+}
+
+impl Arguments {
+    /// Does what was asked, with results written to `out`.
+    pub fn run(&self, out: &mut dyn Write) -> Result<()> {
+        let settings = Settings::load()?;
+        match &self.command {
+            Command::Setup(arguments) => setup::run(arguments, settings),
+            Command::Ls(_) => ls::run(&settings, out),
+            Command::Explain(arguments) => explain::run(arguments, &settings, out),
+        }
+    }
+}
+
+/// A line for the person at the terminal, beside the data.
+fn tell(line: impl std::fmt::Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}

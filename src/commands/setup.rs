@@ -1,0 +1,225 @@
+//! `setup`: from nothing to done. Shows what it would do, asks if somebody is there to answer, does it, and says
+//! how to undo it. A second run finds everything done.
+
+use std::env;
+use std::fs;
+use std::io::{self, BufRead, IsTerminal};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::tell;
+use crate::auth_files::docker::{self, DockerConfig};
+use crate::error::{Error, Result};
+use crate::files::{self, Privacy};
+use crate::key::{self, Place};
+use crate::settings::{self, KeyHolder, Settings, StoreKind};
+use crate::store::age_dir::AgeDir;
+
+/// This program's name on the PATH.
+const PROGRAM: &str = "docker-credential-coffer";
+
+/// What stands in Docker's `credsStore`.
+const NAME: &str = "coffer";
+
+/// Where a user's own programs lie, below the home directory.
+const BIN_DIRECTORIES: [&str; 3] = [".local/bin", "bin", ".cargo/bin"];
+
+/// The longest program that is copied.
+const MAX_PROGRAM: u64 = 1 << 30;
+
+/// Put this program on the PATH, make the store and its key, and have Docker use it.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Do not ask, and take over from another helper.
+    #[arg(long)]
+    yes: bool,
+    /// Where credentials are kept.
+    #[arg(long, value_enum)]
+    store: Option<StoreKind>,
+    /// Who holds the key of the age store.
+    #[arg(long, value_enum)]
+    key: Option<KeyHolder>,
+}
+
+/// One thing to do: what it is, how it is undone, and the doing.
+struct Step<'a> {
+    what: String,
+    undo: String,
+    act: Box<dyn FnOnce() -> Result<()> + 'a>,
+}
+
+pub(super) fn run(arguments: &Arguments, mut settings: Settings) -> Result<()> {
+    let configuration = configuration(arguments, &mut settings)?;
+    let mut docker = DockerConfig::read(docker::path()?)?;
+    let steps: Vec<Step> = [program()?, configuration, store(&settings)?, docker_step(&mut docker, arguments.yes)?]
+        .into_iter()
+        .flatten()
+        .collect();
+    if steps.is_empty() {
+        tell("everything is set up already");
+        return Ok(());
+    }
+    tell("this will");
+    for step in &steps {
+        tell(format_args!("  {}", step.what));
+    }
+    if !arguments.yes && !confirmed()? {
+        return Err(Error::Command { message: "nothing was done".into(), cure: "setup --yes does not ask".into() });
+    }
+    let mut undo = Vec::new();
+    for step in steps {
+        (step.act)()?;
+        undo.push(step.undo);
+    }
+    tell("done; docker login now keeps credentials encrypted. To undo it:");
+    for line in undo.iter().rev() {
+        tell(format_args!("  {line}"));
+    }
+    warn_of_path(&settings::home()?);
+    Ok(())
+}
+
+/// Whether the person at the terminal agrees. Without a terminal there is nobody to ask.
+fn confirmed() -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(true);
+    }
+    tell("go on? [Y/n]");
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    let read = read.map_err(|source| Error::Stdio { action: "read the answer", source })?;
+    Ok(read > 0 && matches!(answer.trim(), "" | "y" | "Y" | "yes"))
+}
+
+/// A copy of this program where the PATH finds it, unless it is there.
+fn program() -> Result<Option<Step<'static>>> {
+    let this = env::current_exe().map_err(Error::file("find", PROGRAM))?;
+    let home = settings::home()?;
+    let own: Vec<PathBuf> = BIN_DIRECTORIES.iter().map(|directory| home.join(directory)).collect();
+    let on_path: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
+    let found = on_path.iter().find(|directory| directory.join(PROGRAM).is_file());
+    let directory = match found {
+        // Somebody else's to update: a package's.
+        Some(directory) if !own.contains(directory) => return Ok(None),
+        Some(directory) => directory.clone(),
+        None => own.iter().find(|directory| on_path.contains(directory)).unwrap_or(&own[0]).clone(),
+    };
+    let target = directory.join(PROGRAM);
+    let bytes = files::read(&this, MAX_PROGRAM, Privacy::Any)?.ok_or_else(|| missing(&this))?;
+    if files::read(&target, MAX_PROGRAM, Privacy::Any)?.is_some_and(|old| old == bytes) {
+        return Ok(None);
+    }
+    Ok(Some(Step {
+        what: format!("copy this program to {}", target.display()),
+        undo: format!("rm {}", target.display()),
+        act: Box::new(move || {
+            files::create_directory(&directory)?;
+            files::replace(&target, &bytes, fs::Permissions::from_mode(0o755), |_| Ok(()))
+        }),
+    }))
+}
+
+fn missing(path: &Path) -> Error {
+    Error::BadFile { path: path.into(), problem: "is gone".into() }
+}
+
+/// What the options say and `config.toml` does not say yet. A file that says otherwise is its owner's to edit.
+fn configuration(arguments: &Arguments, settings: &mut Settings) -> Result<Option<Step<'static>>> {
+    let store = arguments.store.filter(|store| *store != settings.store);
+    let key = arguments.key.filter(|key| Some(*key) != settings.key);
+    if store.is_none() && key.is_none() {
+        return Ok(None);
+    }
+    let path = settings.config.clone();
+    let mut text = String::new();
+    if let Some(store) = store {
+        settings.store = store;
+        text += &format!("store = {}\n", quoted(store));
+    }
+    if let Some(key) = key {
+        settings.key = Some(key);
+        text += &format!("\n[age]\nkey = {}\n", quoted(key));
+    }
+    if path.exists() {
+        return Err(Error::Command {
+            message: format!("{} says otherwise than --store or --key", path.display()),
+            cure: format!("write into it: {}", text.trim().replace('\n', " ")),
+        });
+    }
+    Ok(Some(Step {
+        what: format!("write {}", path.display()),
+        undo: format!("rm {}", path.display()),
+        act: Box::new(move || {
+            path.parent().map_or(Ok(()), files::create_directory)?;
+            files::write(&path, text.trim_start().as_bytes())
+        }),
+    }))
+}
+
+/// A value as it stands in `config.toml`.
+fn quoted(value: impl clap::ValueEnum) -> String {
+    format!("\"{}\"", value.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned()))
+}
+
+/// The store's directory and its key, unless they are there.
+fn store(settings: &Settings) -> Result<Option<Step<'_>>> {
+    if settings.store == StoreKind::Keyring {
+        return Ok(None);
+    }
+    let store = AgeDir::new(settings);
+    if store.is_initialised() {
+        return Ok(None);
+    }
+    let directory = settings.directory.display();
+    let holder = match key::place(settings) {
+        Place::File(path, _) => format!("with the key in {}", path.display()),
+        Place::Keyring => "with its key in the OS keyring, or else in a file".into(),
+    };
+    Ok(Some(Step {
+        what: format!("make the store {directory}, {holder}"),
+        undo: format!("rm -r {directory} (loses what is stored there)"),
+        act: Box::new(move || store.initialise()),
+    }))
+}
+
+/// `credsStore` in Docker's configuration, unless it says so already.
+fn docker_step(config: &mut DockerConfig, yes: bool) -> Result<Option<Step<'_>>> {
+    let old = config.creds_store().map(str::to_owned);
+    if old.as_deref() == Some(NAME) {
+        return Ok(None);
+    }
+    let path = config.path().display().to_string();
+    let at_stake = match (&old, config.plaintext().as_slice()) {
+        (Some(other), _) => Some(format!("logins are kept by docker-credential-{other}")),
+        (None, []) => None,
+        (None, servers) => Some(format!("logins are kept in plaintext: {}", servers.join(", "))),
+    };
+    if let (Some(at_stake), false) = (&at_stake, yes) {
+        return Err(Error::Command {
+            message: format!("{path} says that {at_stake}; Docker would not see them any more"),
+            cure: "docker logout of each and run setup again, or setup --yes and docker login to each".into(),
+        });
+    }
+    Ok(Some(Step {
+        what: format!("set \"credsStore\": \"{NAME}\" in {path}"),
+        undo: match old {
+            Some(old) => format!("set \"credsStore\": \"{old}\" in {path}"),
+            None => format!("remove \"credsStore\" from {path}"),
+        },
+        act: Box::new(move || {
+            config.set_creds_store(NAME);
+            config.write()
+        }),
+    }))
+}
+
+/// Docker finds the program by name alone.
+fn warn_of_path(home: &Path) {
+    let on_path = env::var_os("PATH")
+        .is_some_and(|path| env::split_paths(&path).any(|directory| directory.join(PROGRAM).is_file()));
+    if !on_path {
+        let directory = home.join(BIN_DIRECTORIES[0]);
+        tell(format_args!("{} is not on the PATH yet; add to your shell's profile:", directory.display()));
+        tell(format_args!("  export PATH=\"{}:$PATH\"", directory.display()));
+    }
+}

@@ -1,0 +1,53 @@
+//! The one time limit of the process.
+//!
+//! Clients kill a helper after 30 s and say nothing of why. Whatever is waited for here (an end of
+//! standard input that never comes, a keyring behind its prompt, a file on a dead network mount), the
+//! process answers first, and says what it was waiting for.
+//!
+//! Work that has a limit of its own (another helper, minting) stays below this one.
+
+use std::process;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use crate::error::Error;
+
+/// How long a protocol action may take.
+pub const LIMIT: Duration = Duration::from_secs(19);
+
+struct State {
+    waiting_for: &'static str,
+    answering: bool,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { waiting_for: "its own work", answering: false });
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Starts the clock. When `limit` is over, `give_up` is called with the error to report, and the process
+/// exits with 1. An answer that was begun is not talked over: then the process only ends.
+pub fn start(limit: Duration, give_up: fn(&Error)) {
+    let watch = move || {
+        thread::sleep(limit);
+        let state = state();
+        if !state.answering {
+            give_up(&Error::TimedOut { seconds: limit.as_secs(), what: state.waiting_for });
+        }
+        process::exit(1);
+    };
+    // Without a thread to spare there is no limit, which is no reason to refuse the work.
+    let _ = thread::Builder::new().name("deadline".into()).spawn(watch);
+}
+
+/// Says what is waited for from now on, for the error.
+pub fn waiting_for(what: &'static str) {
+    state().waiting_for = what;
+}
+
+/// Says that the answer is being written. Does not return once time was up.
+pub fn answering() {
+    state().answering = true;
+}

@@ -1,0 +1,261 @@
+//! Everything that can go wrong, in one enum.
+//!
+//! The message (`Display`) is one line that says what happened and names the file, the server or the
+//! program; [`Error::hint`] says what to do about it. Neither may ever quote a secret, nor input that
+//! failed to parse where a secret was expected: a position stands in for it.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of everything that can fail here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What happened. One variant a cause that a user, or a caller, can tell from the others.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing is held for the server. Clients compare this sentence, whole.
+    #[error("credentials not found in native keychain")]
+    NotFound,
+    /// The request names no server. Clients compare this sentence, whole.
+    #[error("no credentials server URL")]
+    NoServer,
+    /// The request names no user. Clients compare this sentence, whole.
+    #[error("no credentials username")]
+    NoUsername,
+
+    /// The server's name cannot be one; says why.
+    #[error("the server name {0}")]
+    BadServer(&'static str),
+    /// The username cannot be one; says why.
+    #[error("the username {0}")]
+    BadUsername(&'static str),
+    /// Standard input held more than a request may.
+    #[error("the request is longer than {0} bytes")]
+    RequestTooLong(usize),
+    /// Standard input is not what the action reads; says what was expected.
+    #[error("the request is not {0}")]
+    BadRequest(&'static str),
+    /// JSON that is not a credential. Its text is withheld, since it may hold the secret.
+    #[error("not the JSON of a credential: {problem} at line {line} column {column}")]
+    BadJson {
+        /// What kind of mistake, without any of the text.
+        problem: &'static str,
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1; 0 before the first character.
+        column: usize,
+    },
+    /// Standard input or output failed.
+    #[error("cannot {action}: {source}")]
+    Stdio {
+        /// What was being done, as a verb phrase.
+        action: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+
+    /// A mistake in `config.toml`.
+    #[error("{}:{line}: {message}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// An environment variable that cannot be used; says why.
+    #[error("the environment variable {name} {problem}")]
+    Environment {
+        /// The variable.
+        name: &'static str,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Neither HOME nor the password database names a home directory.
+    #[error("no home directory: HOME is not set and the password database names none")]
+    NoHome,
+
+    /// The system refused something that was done to a file.
+    #[error("cannot {action} {}: {source}", path.display())]
+    File {
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or directory that is not safe to use.
+    #[error("{} {problem}", path.display())]
+    Unsafe {
+        /// The file or directory.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: &'static str,
+        /// The command, without the path, that mends it.
+        cure: &'static str,
+    },
+    /// A file that does not hold what it should; says what is wrong, never what it holds.
+    #[error("{} {problem}", path.display())]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Another process did not let go of a lock.
+    #[error("another process holds the lock {}", .0.display())]
+    Busy(PathBuf),
+
+    /// There is no key for the age store, though there is something to open or to lose.
+    #[error("no key for the store in {}: {reason}", directory.display())]
+    NoKey {
+        /// The store's directory.
+        directory: PathBuf,
+        /// Where was looked, or why none was made.
+        reason: &'static str,
+    },
+    /// The key is there, but does not open the file.
+    #[error("none of the keys opens {}", .0.display())]
+    WrongKey(PathBuf),
+    /// The key is there, in a form that needs more than this program can do.
+    #[error("{} {problem}", path.display())]
+    UnusableKey {
+        /// The identity file.
+        path: PathBuf,
+        /// What it holds instead of a plain identity.
+        problem: &'static str,
+    },
+
+    /// There is no OS keyring, or it did not answer; says what it said.
+    #[error("the OS keyring cannot be reached: {0}")]
+    NoKeyring(String),
+    /// The OS keyring is there and locked, and was not unlocked in time.
+    #[error("the OS keyring is locked")]
+    KeyringLocked,
+    /// The OS keyring failed otherwise; says what it said.
+    #[error("the OS keyring failed: {0}")]
+    Keyring(String),
+
+    /// Another credential helper is not there.
+    #[error("docker-credential-{0} is not installed")]
+    NoHelper(String),
+    /// Another credential helper failed; its own words.
+    #[error("docker-credential-{name} failed: {message}")]
+    Helper {
+        /// The helper, without `docker-credential-`.
+        name: String,
+        /// One line, never a secret.
+        message: String,
+    },
+    /// The server is configured to have no credential, so none can be stored.
+    #[error("{registry} is anonymous by rule {rule} of {}", config.display())]
+    Anonymous {
+        /// The registry.
+        registry: String,
+        /// Which `[[registry]]`, counted from 1.
+        rule: usize,
+        /// The configuration file.
+        config: PathBuf,
+    },
+
+    /// No ECR token could be minted.
+    #[error("cannot mint a token for {host}: {problem}")]
+    Mint {
+        /// The registry's host.
+        host: String,
+        /// The cause, in one line.
+        problem: String,
+        /// What to do.
+        cure: &'static str,
+    },
+
+    /// Something was waited for until the process's time was up.
+    #[error("gave up after {seconds} s of waiting for {what}")]
+    TimedOut {
+        /// The limit.
+        seconds: u64,
+        /// What did not come.
+        what: &'static str,
+    },
+    /// A command of a person was declined, or cannot go on as it was called; says why.
+    #[error("{message}")]
+    Command {
+        /// What happened.
+        message: String,
+        /// What to do.
+        cure: String,
+    },
+    /// A fault of this program.
+    #[error("internal error at {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// An [`Error::File`], for `map_err`.
+    pub fn file(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::File { action, path, source }
+    }
+
+    /// What to do about it, in one line, where there is a cure.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NotFound | Self::Stdio { .. } => return None,
+            Self::NoServer => "name a registry, for example ghcr.io".into(),
+            Self::NoUsername => "give the username to log in with, for example docker login -u NAME".into(),
+            Self::BadServer(_) => "name the registry as host[:port], for example registry.example.com:5000".into(),
+            Self::BadUsername(_) => "use the name that the registry knows you by".into(),
+            Self::RequestTooLong(_) => "a credential this long is not one that a registry accepts".into(),
+            Self::BadRequest(_) | Self::BadJson { .. } => {
+                "send {\"ServerURL\": ..., \"Username\": ..., \"Secret\": ...} to store, and the server's name alone to get and erase".into()
+            }
+            Self::Config { .. } => "mend that line; docs/configuration.md lists every key".into(),
+            Self::Environment { .. } => "set it to an absolute path, or unset it".into(),
+            Self::NoHome => "set HOME, or COFFER_DIR and COFFER_CONFIG".into(),
+            Self::File { source, .. } => file_hint(source)?,
+            Self::Unsafe { path, cure, .. } => format!("{cure} {}", path.display()),
+            Self::BadFile { path, .. } => format!("restore {} from a backup, or remove it and log in again", path.display()),
+            Self::Busy(_) => "try again; if it persists, find the process with fuser".into(),
+            Self::NoKey { .. } => {
+                "bring back the identities file, unlock the OS keyring, or set COFFER_IDENTITY_FILE".into()
+            }
+            Self::WrongKey(_) => {
+                "use the key it was encrypted to (COFFER_IDENTITY_FILE names another), or erase it and log in again".into()
+            }
+            Self::UnusableKey { .. } => "put a plain identity (age-keygen) there, or name one with COFFER_IDENTITY_FILE".into(),
+            Self::NoKeyring(_) => {
+                "start a Secret Service such as gnome-keyring in this session, or keep the key in a file: [age] key = \"file\"".into()
+            }
+            Self::KeyringLocked => "unlock the keyring (log in to the desktop, or gnome-keyring-daemon --unlock) and try again".into(),
+            Self::Keyring(_) => "see whether secret-tool or seahorse can open the keyring".into(),
+            Self::NoHelper(name) => format!("install docker-credential-{name}, or remove the rule that names it"),
+            Self::Helper { name, .. } => format!("try it alone: echo SERVER | docker-credential-{name} get"),
+            Self::Anonymous { .. } => "remove that rule to log in".into(),
+            Self::Mint { cure, .. } => (*cure).into(),
+            Self::TimedOut { .. } => "find what keeps it from answering, and try again".into(),
+            Self::Command { cure, .. } => cure.clone(),
+            Self::Internal(_) => "please report this, with the line above".into(),
+        };
+        Some(hint)
+    }
+}
+
+/// What to do about a file that the system refuses; nothing where the message says it all.
+fn file_hint(source: &io::Error) -> Option<String> {
+    let hint = match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space and try again; nothing was lost",
+        io::ErrorKind::ReadOnlyFilesystem => "set COFFER_DIR to a directory that can be written",
+        io::ErrorKind::PermissionDenied => "give yourself access, or set COFFER_DIR to a directory of your own",
+        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => "move away what is in the way",
+        _ => return None,
+    };
+    Some(hint.into())
+}
+
+/// One line of plain text: control characters, line breaks among them, become spaces.
+pub fn one_line(text: &str) -> String {
+    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    plain.trim().to_owned()
+}

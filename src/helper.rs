@@ -1,0 +1,112 @@
+//! Another credential helper, run as Docker would run it, but never for longer than [`LIMIT`].
+//!
+//! Nothing secret is passed in arguments or environment, and nothing that a helper prints beside its
+//! documented answers is passed on, since it may be secret.
+
+use std::io::{self, Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use zeroize::Zeroizing;
+
+use crate::credential::{Credential, Login};
+use crate::deadline;
+use crate::error::{Error, Result, one_line};
+use crate::settings::HelperName;
+
+/// How long a helper may take. Below the limit of the process, so that the error can name it.
+const LIMIT: Duration = Duration::from_secs(15);
+
+/// The most that is read of a helper's answer.
+const MAX_ANSWER: u64 = 8 << 20;
+
+/// The most that is quoted of a helper's error, in characters.
+const MAX_QUOTE: usize = 300;
+
+/// The helper's credential for a server, in the client's own spelling; `None` if it has none.
+pub fn get(name: &HelperName, server: &str) -> Result<Option<Credential>> {
+    let answer = match run(name, "get", server.as_bytes())? {
+        Answer::Done(output) => output,
+        Answer::Failed(message) if message == Error::NotFound.to_string() => return Ok(None),
+        Answer::Failed(message) => return Err(failed(name, &message)),
+    };
+    let login = Login::from_json(&answer).map_err(|_| failed(name, "its answer is not a credential"))?;
+    Ok(Some(Credential { username: login.username, secret: login.secret }))
+}
+
+/// Hands a credential to the helper.
+pub fn store(name: &HelperName, server: &str, credential: &Credential) -> Result<()> {
+    match run(name, "store", &Login::to_json(server, credential))? {
+        Answer::Done(_) => Ok(()),
+        Answer::Failed(message) => Err(failed(name, &message)),
+    }
+}
+
+/// Has the helper forget a server. Many fail when they hold nothing, which is no failure here.
+pub fn erase(name: &HelperName, server: &str) -> Result<()> {
+    match run(name, "erase", server.as_bytes())? {
+        Answer::Done(_) => Ok(()),
+        Answer::Failed(message) => match get(name, server) {
+            Ok(None) => Ok(()),
+            _ => Err(failed(name, &message)),
+        },
+    }
+}
+
+enum Answer {
+    Done(Zeroizing<Vec<u8>>),
+    Failed(String),
+}
+
+fn failed(name: &HelperName, message: &str) -> Error {
+    Error::Helper { name: name.as_str().into(), message: message.into() }
+}
+
+fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
+    deadline::waiting_for("another credential helper");
+    let mut child = Command::new(format!("docker-credential-{}", name.as_str()))
+        .arg(action)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Error::NoHelper(name.as_str().into()),
+            _ => failed(name, &format!("it cannot be started: {error}")),
+        })?;
+    let output = converse(&mut child, input);
+    if output.is_none() {
+        // It may be gone already.
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| failed(name, &error.to_string()))?;
+    let output = output.ok_or_else(|| failed(name, &format!("no answer within {} s", LIMIT.as_secs())))?;
+    if status.success() { Ok(Answer::Done(output)) } else { Ok(Answer::Failed(quotable(&output))) }
+}
+
+/// Sends the input and collects the output; `None` when time is up. On threads of their own, since a helper
+/// that neither reads nor writes would block either.
+fn converse(child: &mut Child, input: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let (mut stdin, stdout) = (child.stdin.take()?, child.stdout.take()?);
+    let input = Zeroizing::new(input.to_vec());
+    // A helper that exits without reading everything has still answered.
+    thread::spawn(move || stdin.write_all(&input));
+    let (send, receive) = mpsc::channel();
+    thread::spawn(move || {
+        let mut output = Zeroizing::new(Vec::with_capacity(16 << 10));
+        let read = stdout.take(MAX_ANSWER).read_to_end(&mut output);
+        send.send(read.map(|_| output))
+    });
+    receive.recv_timeout(LIMIT).ok()?.ok()
+}
+
+/// A helper's error message, as the protocol has it: text on standard output. JSON there would be an answer,
+/// and so a secret.
+fn quotable(output: &[u8]) -> String {
+    let text = one_line(&String::from_utf8_lossy(output));
+    if text.starts_with(['{', '[']) {
+        return "it failed without a message".into();
+    }
+    if text.is_empty() { "it failed without a message".into() } else { text.chars().take(MAX_QUOTE).collect() }
+}

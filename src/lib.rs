@@ -1,0 +1,22 @@
+//! Coffer, a Docker credential helper: keeps registry logins encrypted, and mints tokens for Amazon ECR.
+//!
+//! The library is what the binary is made of; `docs/architecture.md` is its map. It touches standard input
+//! and output nowhere but in [`trace`]: readers and writers are passed in, and `main` owns the process.
+
+pub mod auth_files;
+pub mod commands;
+pub mod credential;
+pub mod deadline;
+pub mod ecr;
+pub mod ecr_host;
+pub mod error;
+pub mod files;
+pub mod helper;
+pub mod key;
+pub mod os_keyring;
+pub mod protocol;
+pub mod routes;
+pub mod server;
+pub mod settings;
+pub mod store;
+pub mod trace;

@@ -1,0 +1,43 @@
+//! Where credentials are kept: the one joint between those who ask and those who keep.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use crate::credential::Credential;
+use crate::error::{Error, Result};
+use crate::server::ServerKey;
+
+pub mod age_dir;
+pub mod keyring;
+
+/// Where credentials are kept. One credential a server.
+pub trait Store {
+    /// `Ok(None)`: nothing held. An error: the store could not tell, or could not open what it holds.
+    fn get(&self, server: &ServerKey) -> Result<Option<Credential>>;
+    /// Whether anything is held. Opens nothing.
+    fn holds(&self, server: &ServerKey) -> Result<bool>;
+    /// Replaces what was held, under whatever username.
+    fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()>;
+    /// Whether there was anything to remove.
+    fn remove(&self, server: &ServerKey) -> Result<bool>;
+    /// Everything that is held, by name. Opens no secret and never prompts.
+    fn list(&self) -> Result<Listing>;
+}
+
+/// What a store holds, and what it holds but cannot name.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// What is held, by server.
+    pub held: BTreeMap<ServerKey, Held>,
+    /// One error for each entry that had to be left out.
+    pub broken: Vec<Error>,
+}
+
+/// What can be said of a credential without opening it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The user.
+    pub username: String,
+    /// When it was stored, where that is known.
+    pub since: Option<SystemTime>,
+}
