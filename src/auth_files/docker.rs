@@ -12,9 +12,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::ser::{Serialize, SerializeMap};
 use serde_json::Value;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
-use serde::ser::{Serialize, SerializeMap};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -49,7 +49,11 @@ impl DockerConfig {
             serde_json::from_slice(&bytes).map_err(|error| Error::BadFile {
                 path: path.clone(),
                 // Not serde's own words, which may quote a secret.
-                problem: format!("is not the JSON of a configuration, at line {} column {}", error.line(), error.column()),
+                problem: format!(
+                    "is not the JSON of a configuration, at line {} column {}",
+                    error.line(),
+                    error.column()
+                ),
             })?
         };
         Ok(Self { path, document })
@@ -99,7 +103,8 @@ fn holds_secret(entry: &Value) -> bool {
     let secrets = ["auth", "password", "identitytoken", "registrytoken"];
     let Some(entry) = entry.as_object() else { return false };
     entry.iter().any(|(field, value)| {
-        secrets.iter().any(|secret| secret.eq_ignore_ascii_case(field)) && value.as_str().is_some_and(|text| !text.is_empty())
+        secrets.iter().any(|secret| secret.eq_ignore_ascii_case(field))
+            && value.as_str().is_some_and(|text| !text.is_empty())
     })
 }
 

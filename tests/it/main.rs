@@ -1,0 +1,10 @@
+//! Whole-process tests: the binary among the real programs that call it, are called by it, or that it replaces.
+//!
+//! Every test owns its world (`support::World`): an empty home, a clean environment, servers of its own on free
+//! loopback ports. A program that is missing fails the test; `tests/run` installs them all.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod age_store;
+mod keyring_store;
+mod support;

@@ -1,0 +1,89 @@
+//! A private D-Bus session bus, with gnome-keyring on it or without.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::Stdio;
+
+use super::World;
+use super::server::Server;
+
+/// Nothing is started on demand: what is not there is absent.
+const CONFIG: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:dir=DIRECTORY</listen>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#;
+
+/// A session bus. `DBUS_SESSION_BUS_ADDRESS` of its world names it.
+pub struct Bus {
+    keyring: Option<Server>,
+    pub daemon: Server,
+}
+
+impl Bus {
+    /// A bus on which nobody keeps secrets.
+    pub fn empty(world: &mut World) -> Self {
+        let config = world.path("bus.conf");
+        fs::write(&config, CONFIG.replace("DIRECTORY", world.path("run").to_str().unwrap())).unwrap();
+        let mut command = world.command("dbus-daemon");
+        command.arg("--nofork").arg("--print-address=1").arg(format!("--config-file={}", config.display()));
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut daemon = Server(child.unwrap_or_else(|error| panic!("dbus-daemon: {error}; see tests/run")));
+        let mut address = String::new();
+        BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
+        world.set("DBUS_SESSION_BUS_ADDRESS", address.trim());
+        Self { keyring: None, daemon }
+    }
+
+    /// A bus with gnome-keyring, its login collection unlocked.
+    pub fn with_keyring(world: &mut World) -> Self {
+        let mut bus = Self::empty(world);
+        bus.start_keyring(world);
+        bus
+    }
+
+    /// Starts gnome-keyring and unlocks its login collection, which is made if there is none.
+    pub fn start_keyring(&mut self, world: &World) {
+        let mut command = world.command("gnome-keyring-daemon");
+        command.args(["--foreground", "--unlock", "--components=secrets"]);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let mut keyring = Server(child.unwrap_or_else(|error| panic!("gnome-keyring-daemon: {error}; see tests/run")));
+        keyring.0.stdin.take().unwrap().write_all(b"the keyring's password").unwrap();
+        self.keyring = Some(keyring);
+        for _ in 0..100 {
+            let property = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
+            if secrets(world, "/aliases/default", "org.freedesktop.DBus.Properties.Get", &property)
+                .contains("boolean false")
+            {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        panic!("gnome-keyring did not come up");
+    }
+
+    /// Ends gnome-keyring, as a logout does.
+    pub fn stop_keyring(&mut self) {
+        self.keyring = None;
+    }
+
+    /// Locks the login collection.
+    pub fn lock(&self, world: &World) {
+        let login = ["array:objpath:/org/freedesktop/secrets/collection/login"];
+        secrets(world, "", "org.freedesktop.Secret.Service.Lock", &login);
+    }
+}
+
+/// Calls a method of the Secret Service; what it answered, if it did.
+fn secrets(world: &World, object: &str, method: &str, arguments: &[&str]) -> String {
+    let object = format!("/org/freedesktop/secrets{object}");
+    let call = ["--session", "--print-reply", "--dest=org.freedesktop.secrets", &object, method];
+    world.call("dbus-send", &[&call[..], arguments].concat()).run().stdout
+}

@@ -1,0 +1,12 @@
+//! What tests stand on: a world of their own, and the real servers in it.
+
+mod bus;
+mod moto;
+mod registry;
+mod server;
+mod world;
+
+pub use bus::Bus;
+pub use moto::Moto;
+pub use registry::Registry;
+pub use world::{Call, Outcome, World, chmod, login, mode};

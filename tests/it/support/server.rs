@@ -1,0 +1,35 @@
+//! A server process that is killed when the test is over.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A child process that does not outlive its owner.
+pub struct Server(pub Child);
+
+impl Server {
+    /// Starts it, and waits until something listens on the port.
+    pub fn listening(mut command: Command, port: u16) -> Self {
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; see tests/run"));
+        let server = Self(child);
+        let end = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(Instant::now() < end, "{command:?} does not listen on {port}");
+            thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
