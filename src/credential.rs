@@ -5,6 +5,7 @@
 //! exposed in [`Login::to_json`] alone, and no error says anything of the text that failed to parse.
 
 use std::fmt;
+use std::io::{self, Read};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
@@ -79,6 +80,31 @@ impl Login {
         json.extend_from_slice(b"}\n");
         json
     }
+}
+
+/// Reads all of an input that may hold a secret, up to `limit` bytes.
+///
+/// Grows by moving into a new buffer and wiping the old one: `Vec` would leave copies behind, and one that is
+/// as large as the limit from the start would cost more to wipe than all the rest of a `get`.
+pub fn read_wiped(input: &mut dyn Read, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(8 << 10));
+    let mut chunk = Zeroizing::new([0; 4 << 10]);
+    while bytes.len() < limit {
+        let room = chunk.len().min(limit - bytes.len());
+        let read = match input.read(&mut chunk[..room]) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if bytes.len() + read > bytes.capacity() {
+            let mut larger = Zeroizing::new(Vec::with_capacity(bytes.capacity() * 2));
+            larger.extend_from_slice(&bytes);
+            bytes = larger;
+        }
+        bytes.extend_from_slice(&chunk[..read]);
+    }
+    Ok(bytes)
 }
 
 /// An error without a word of the input: serde's own would quote a string of the wrong type.

@@ -194,6 +194,8 @@ impl Lock {
             .mode(0o600)
             .open(&path)
             .map_err(Error::file("open", &path))?;
+        // The umask may have taken even the owner's bits away.
+        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(Error::file("set the mode of", &path))?;
         let end = Instant::now() + LOCK_LIMIT;
         let mut pause = Duration::from_millis(1);
         loop {

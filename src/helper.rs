@@ -3,7 +3,7 @@
 //! Nothing secret is passed in arguments or environment, and nothing that a helper prints beside its
 //! documented answers is passed on, since it may be secret.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::credential::{Credential, Login};
+use crate::credential::{Credential, Login, read_wiped};
 use crate::deadline;
 use crate::error::{Error, Result, one_line};
 use crate::settings::HelperName;
@@ -20,7 +20,7 @@ use crate::settings::HelperName;
 const LIMIT: Duration = Duration::from_secs(15);
 
 /// The most that is read of a helper's answer.
-const MAX_ANSWER: u64 = 8 << 20;
+const MAX_ANSWER: usize = 8 << 20;
 
 /// The most that is quoted of a helper's error, in characters.
 const MAX_QUOTE: usize = 300;
@@ -88,16 +88,12 @@ fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
 /// Sends the input and collects the output; `None` when time is up. On threads of their own, since a helper
 /// that neither reads nor writes would block either.
 fn converse(child: &mut Child, input: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    let (mut stdin, stdout) = (child.stdin.take()?, child.stdout.take()?);
+    let (mut stdin, mut stdout) = (child.stdin.take()?, child.stdout.take()?);
     let input = Zeroizing::new(input.to_vec());
     // A helper that exits without reading everything has still answered.
     thread::spawn(move || stdin.write_all(&input));
     let (send, receive) = mpsc::channel();
-    thread::spawn(move || {
-        let mut output = Zeroizing::new(Vec::with_capacity(16 << 10));
-        let read = stdout.take(MAX_ANSWER).read_to_end(&mut output);
-        send.send(read.map(|_| output))
-    });
+    thread::spawn(move || send.send(read_wiped(&mut stdout, MAX_ANSWER)));
     receive.recv_timeout(LIMIT).ok()?.ok()
 }
 

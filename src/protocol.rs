@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-use crate::credential::{Credential, Login};
+use crate::credential::{Credential, Login, read_wiped};
 use crate::deadline;
 use crate::error::{Error, Result};
 use crate::routes;
@@ -143,9 +143,7 @@ fn read_login(input: &mut dyn Read) -> Result<Request> {
 fn read_all(input: &mut dyn Read) -> Result<Zeroizing<Vec<u8>>> {
     deadline::waiting_for("the end of standard input");
     let failed = |source| Error::Stdio { action: "read standard input", source };
-    // Reserved at once, so that the buffer never moves and leaves a copy of the secret behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_REQUEST + 1));
-    input.take(MAX_REQUEST as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let bytes = read_wiped(input, MAX_REQUEST + 1).map_err(failed)?;
     if bytes.len() > MAX_REQUEST {
         io::copy(input, &mut io::sink()).map_err(failed)?;
         return Err(Error::RequestTooLong(MAX_REQUEST));
