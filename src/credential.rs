@@ -174,7 +174,6 @@ impl Visitor<'_> for SecretVisitor {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -17,11 +17,13 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_ecr::config::SharedCredentialsProvider;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
+use aws_types::os_shim_internal::{Env, Fs};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
@@ -120,6 +122,9 @@ async fn public_token(config: &SdkConfig) -> Result<Option<String>, Problem> {
 /// finds it in the environment (`AWS_RETRY_MODE=legacy`, `AWS_MAX_ATTEMPTS=0`).
 async fn sdk_config(host: &EcrHost, rule: Option<&Rule>) -> Result<SdkConfig, Problem> {
     let profile = rule.and_then(|rule| rule.profile.as_deref());
+    if let Some(profile) = profile {
+        check_profile(profile).await?;
+    }
     let http = https_client(ProxyConfig::from_env())?;
     let region = region(host, rule, profile).await;
     let provider = ProviderConfig::without_region()
@@ -145,6 +150,21 @@ async fn sdk_config(host: &EcrHost, rule: Option<&Rule>) -> Result<SdkConfig, Pr
         Some((rule, arn)) => in_role(config, rule, arn).await,
         None => config,
     })
+}
+
+/// The SDK would only say that "the credential provider was not enabled".
+async fn check_profile(name: &str) -> Result<(), Problem> {
+    let files = EnvConfigFiles::default();
+    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &files, None).await;
+    let profiles =
+        loaded.map_err(|error| Problem::new(error.to_string(), "mend the AWS config and credentials files"))?;
+    if profiles.get_profile(name).is_some() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        format!("there is no AWS profile {name}"),
+        "see those that there are: aws configure list-profiles",
+    ))
 }
 
 async fn default_chain(provider: ProviderConfig, region: Option<Region>) -> Result<DefaultCredentialsChain, Problem> {

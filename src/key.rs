@@ -209,7 +209,6 @@ fn from_keyring(may_prompt: bool) -> Result<Option<Key>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

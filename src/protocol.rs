@@ -154,7 +154,6 @@ fn read_all(input: &mut dyn Read) -> Result<Zeroizing<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn read(action: Action, mut input: &[u8]) -> Result<Request> {

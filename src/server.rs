@@ -220,7 +220,6 @@ fn normal_namespace(path: &str) -> Result<&str, Error> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn key(text: &str) -> ServerKey {

@@ -231,7 +231,6 @@ impl Formatter for DockerFormatter<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn rewritten(text: &str) -> String {

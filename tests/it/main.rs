@@ -6,5 +6,10 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod age_store;
+mod ecr;
+mod hardening;
 mod keyring_store;
+mod protocol;
+mod routing;
+mod setup;
 mod support;

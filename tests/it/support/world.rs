@@ -215,12 +215,13 @@ impl Call {
             }
             thread::sleep(Duration::from_millis(2));
         };
+        let took = started.elapsed();
         Outcome {
             name,
             code: status.code(),
             stdout: out.join().unwrap().unwrap(),
             stderr: err.join().unwrap().unwrap(),
-            took: started.elapsed(),
+            took,
         }
     }
 }
@@ -241,6 +242,11 @@ impl Outcome {
     pub fn ok(self) -> String {
         assert_eq!(self.code, Some(0), "{self:#?}");
         self.stdout
+    }
+
+    /// Everything it said.
+    pub fn said(&self) -> String {
+        format!("{}{}", self.stdout, self.stderr)
     }
 
     /// That it succeeded and said nothing.

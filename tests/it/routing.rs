@@ -1,0 +1,163 @@
+//! `config.toml`: rules, other helpers, anonymous registries, and what `explain` says of them.
+
+use crate::support::{World, login};
+
+/// A helper of the tests' own, which keeps what it was called with.
+const RECORDER: &str = r#"
+echo "$1 $(cat)" >> "$HOME/calls"
+case "$1" in
+    get) echo '{"ServerURL":"x","Username":"_token","Secret":"from the helper"}';;
+esac"#;
+
+fn calls(world: &World) -> String {
+    std::fs::read_to_string(world.home().join("calls")).unwrap_or_default()
+}
+
+#[test]
+fn a_mistake_in_the_configuration_is_an_error_that_names_its_line() {
+    let world = World::new();
+    let path = world.config("[ecr]\ncache = true\ntimeot = \"10s\"\n");
+    let words = format!("{}:3: unknown field `timeot`", path.display());
+    world.get("ghcr.io").fails(&words);
+    world.store_login("ghcr.io", "a", "b").fails(&words);
+    let list = world.coffer(&["list"]).run();
+    assert!(list.stdout.contains(&words));
+    world.config("store = \"age\"\n\u{0}");
+    world.get("ghcr.io").fails("config.toml:2:");
+    let elsewhere = world.write("other.toml", "store = \"age\"\n");
+    world.coffer(&["get"]).env("COFFER_CONFIG", elsewhere.to_str().unwrap()).input("ghcr.io").run().misses();
+}
+
+#[test]
+fn a_helper_route_takes_every_action() {
+    let world = World::new();
+    world.config("[[registry]]\nmatch = \"*.pkg.dev\"\nhelper = \"recorder\"\n");
+    world.script("docker-credential-recorder", RECORDER);
+    let server = "https://europe-docker.pkg.dev/project";
+    world.get(server).answers(server, "_token", "from the helper");
+    world.store_login(server, "u", "given").silent();
+    world.coffer(&["erase"]).input(server).run().silent();
+    assert_eq!(world.coffer(&["list"]).run().ok(), "{}\n");
+    let stored = login(server, "u", "given");
+    assert_eq!(calls(&world), format!("get {server}\nstore {stored}erase {server}\n"));
+    world.get("pkg.dev").misses();
+    assert!(world.files(&world.store()).is_empty());
+}
+
+#[test]
+fn a_helper_that_fails_says_so_and_leaks_nothing() {
+    let world = World::new();
+    world.config("[[registry]]\nmatch = \"*\"\nhelper = \"other\"\n");
+    world.get("ghcr.io").fails("docker-credential-other is not installed");
+    for (script, words) in [
+        ("echo 'gcloud is not logged in'; exit 1", "docker-credential-other failed: gcloud is not logged in"),
+        ("echo '{\"Secret\":\"SECRET-VALUE\"}'; exit 1", "failed without a message"),
+        ("echo 'SECRET-VALUE'", "its answer is not a credential"),
+        ("exit 3", "failed without a message"),
+        ("kill -9 $$", "failed without a message"),
+        ("printf 'two\\nlines\\033[31m'; exit 1", "two lines"),
+    ] {
+        world.script("docker-credential-other", script);
+        let outcome = world.get("ghcr.io");
+        assert!(!outcome.said().contains("SECRET-VALUE"), "{outcome:#?}");
+        outcome.fails(words);
+    }
+    world.script("docker-credential-other", "echo 'credentials not found in native keychain'; exit 1");
+    world.get("ghcr.io").misses();
+    // Its erase of nothing fails, as docker-credential-pass's does; ours does not.
+    world.coffer(&["erase"]).input("ghcr.io").run().silent();
+    world.script("docker-credential-other", "echo no; exit 1");
+    world.coffer(&["erase"]).input("ghcr.io").run().fails("docker-credential-other failed: no");
+}
+
+#[test]
+fn a_helper_that_hangs_costs_no_more_than_its_time() {
+    let world = World::new();
+    world.config("[[registry]]\nmatch = \"*\"\nhelper = \"slow\"\n");
+    world.script("docker-credential-slow", "exec sleep 60");
+    world.get("ghcr.io").fails("docker-credential-slow failed: no answer within 15 s");
+}
+
+#[test]
+fn an_anonymous_registry_is_a_miss_and_takes_no_login() {
+    let world = World::new();
+    world.store_login("mirror.internal:5000", "old", "x").silent();
+    world.config(
+        "[[registry]]\nmatch = \"mirror.internal:5000\"\nanonymous = true\n\
+         [[registry]]\nmatch = \"nomad.internal\"\nanonymous = \"empty\"\n",
+    );
+    world.get("mirror.internal:5000").misses();
+    world.get("http://mirror.internal:5000/x").misses();
+    world.get("nomad.internal").answers("nomad.internal", "", "");
+    world.store_login("mirror.internal:5000", "a", "b").fails("mirror.internal:5000 is anonymous by rule 1");
+    world.coffer(&["erase"]).input("mirror.internal:5000").run().silent();
+    assert_eq!(world.coffer(&["list"]).run().ok(), "{}\n", "what a get would not answer is not listed");
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let world = World::new();
+    world.config(
+        "[[registry]]\nmatch = \"a.example.com\"\nprofile = \"ignored for a store\"\n\
+         [[registry]]\nmatch = \"*.example.com\"\nanonymous = true\n",
+    );
+    world.store_login("a.example.com", "alice", "x").silent();
+    world.get("a.example.com").answers("a.example.com", "alice", "x");
+    world.get("b.example.com").misses();
+    let explained = |server: &str| -> serde_json::Value {
+        serde_json::from_str(&world.coffer(&["explain", server, "--json"]).run().ok()).unwrap()
+    };
+    assert_eq!(
+        explained("https://A.example.com/v2/"),
+        serde_json::json!({
+            "server": "https://A.example.com/v2/", "key": "a.example.com", "rule": 1, "source": "store", "held": true,
+            "ecr": null, "helper": null,
+        })
+    );
+    assert_eq!(explained("b.example.com")["source"], "anonymous");
+    assert_eq!(explained("b.example.com")["rule"], 2);
+    assert_eq!(explained("ghcr.io")["held"], false);
+}
+
+#[test]
+fn the_hub_is_matched_as_docker_io_under_every_spelling() {
+    let world = World::new();
+    world.config("[[registry]]\nmatch = \"docker.io\"\nanonymous = true\n");
+    for spelling in [
+        "https://index.docker.io/v1/",
+        "registry-1.docker.io",
+        "docker.io/library/x",
+        "https://index.docker.io/v1/access-token",
+    ] {
+        world.store_login(spelling, "u", "x").fails("docker.io is anonymous");
+    }
+}
+
+#[test]
+fn explain_opens_nothing_and_calls_nobody() {
+    let world = World::new();
+    world.store_login("ghcr.io", "alice", "hunter2").silent();
+    std::fs::remove_file(world.store().join("identities")).unwrap();
+    world.config(
+        "[[registry]]\nmatch = \"*.pkg.dev\"\nhelper = \"recorder\"\n\
+         [[registry]]\nmatch = \"images.example.com\"\necr = \"123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com\"\n\
+         profile = \"prod\"\nrole-arn = \"arn:aws:iam::123456789012:role/pull\"\n",
+    );
+    world.script("docker-credential-recorder", RECORDER);
+    let said = |server: &str| world.coffer(&["explain", server]).run().ok();
+    assert!(said("ghcr.io/x").contains("the store holds a credential"));
+    assert!(said("x.pkg.dev").contains("docker-credential-recorder answers"));
+    let ecr = said("images.example.com");
+    assert!(ecr.contains("account 123456789012 in us-gov-west-1, FIPS endpoint"), "{ecr}");
+    assert!(ecr.contains("AWS profile prod in role arn:aws:iam::123456789012:role/pull"), "{ecr}");
+    assert_eq!(calls(&world), "");
+    let json = world.coffer(&["explain", "images.example.com", "--json"]).run().ok();
+    let ecr = serde_json::from_str::<serde_json::Value>(&json).unwrap()["ecr"].clone();
+    assert_eq!(
+        ecr,
+        serde_json::json!({
+            "account": "123456789012", "region": "us-gov-west-1", "public": false, "fips": true, "dual_stack": false,
+            "profile": "prod", "role_arn": "arn:aws:iam::123456789012:role/pull", "cached_until": null,
+        })
+    );
+}

@@ -1,0 +1,123 @@
+//! `setup`: a machine that had nothing, one that is set up already, one that is lived in.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::support::{World, chmod, mode};
+
+fn docker_config(world: &World) -> String {
+    fs::read_to_string(world.home().join(".docker/config.json")).unwrap()
+}
+
+#[test]
+fn a_bare_machine_is_set_up_and_a_second_run_changes_nothing() {
+    let mut world = World::new();
+    world.set("PATH", "/usr/bin:/bin");
+    let said = world.coffer(&["setup"]).run();
+    assert_eq!((said.code, said.stdout.as_str()), (Some(0), ""), "{said:#?}");
+    assert!(said.stderr.contains(".local/bin is not on the PATH yet"), "{said:#?}");
+    assert_eq!(docker_config(&world), "{\n\t\"auths\": {},\n\t\"credsStore\": \"coffer\"\n}");
+    assert_eq!(mode(&world.home().join(".docker/config.json")), 0o600);
+    assert_eq!(mode(&world.home().join(".docker")), 0o700);
+    let program = world.home().join(".local/bin/docker-credential-coffer");
+    assert_eq!(mode(&program), 0o755);
+    assert!(world.store().join("identities").exists() && world.store().join("store/.age-recipients").exists());
+
+    world.set("PATH", &format!("{}:/usr/bin:/bin", world.home().join(".local/bin").display()));
+    let before = world.files(&world.home());
+    let again = world.coffer(&["setup"]).run();
+    assert_eq!((again.code, again.stderr.as_str()), (Some(0), "everything is set up already\n"), "{again:#?}");
+    assert_eq!(world.files(&world.home()), before);
+    // An older copy is brought up to date.
+    fs::write(&program, "old").unwrap();
+    world.coffer(&["setup"]).run().ok();
+    assert!(fs::metadata(&program).unwrap().len() > 1000);
+}
+
+#[test]
+fn the_first_directory_that_the_path_names_is_taken() {
+    let mut world = World::new();
+    fs::create_dir_all(world.home().join("bin")).unwrap();
+    world.set("PATH", &format!("{0}/bin:{0}/.cargo/bin:/usr/bin:/bin", world.home().display()));
+    world.coffer(&["setup", "--yes"]).run().ok();
+    assert!(world.home().join("bin/docker-credential-coffer").exists());
+    assert!(!world.home().join(".local/bin").exists());
+}
+
+#[test]
+fn what_docker_was_told_besides_stays() {
+    let world = World::new();
+    let real = world.write(
+        "dotfiles/docker.json",
+        "{\"psFormat\":\"<x>\",\"credHelpers\":{\"gcr.io\":\"gcloud\"},\"auths\":{\"ghcr.io\":{}}}",
+    );
+    chmod(&real, 0o640);
+    fs::create_dir(world.home().join(".docker")).unwrap();
+    symlink("../dotfiles/docker.json", world.home().join(".docker/config.json")).unwrap();
+    world.coffer(&["setup", "--yes"]).run().ok();
+    let expected = "{\n\t\"psFormat\": \"\\u003cx\\u003e\",\n\t\"credHelpers\": {\n\t\t\"gcr.io\": \"gcloud\"\n\t},\n\t\"auths\": {\n\t\t\"ghcr.io\": {}\n\t},\n\t\"credsStore\": \"coffer\"\n}";
+    assert_eq!(docker_config(&world), expected);
+    assert!(fs::symlink_metadata(world.home().join(".docker/config.json")).unwrap().is_symlink());
+    assert_eq!(mode(&real), 0o640);
+}
+
+/// With credsStore set, Docker ignores a plaintext entry: a login that worked would be gone.
+#[test]
+fn logins_that_docker_would_lose_sight_of_stop_it() {
+    for (config, words) in [
+        ("{\"auths\":{\"ghcr.io\":{\"auth\":\"YTpi\"}}}", "logins are kept in plaintext: ghcr.io"),
+        ("{\"credsStore\":\"pass\"}", "logins are kept by docker-credential-pass"),
+    ] {
+        let world = World::new();
+        world.write(".docker/config.json", config);
+        let outcome = world.coffer(&["setup"]).run();
+        assert!(outcome.code == Some(1) && outcome.stderr.contains(words), "{outcome:#?}");
+        assert_eq!(docker_config(&world), config);
+        assert!(world.files(&world.store()).is_empty());
+        world.coffer(&["setup", "--yes"]).run().ok();
+        assert!(docker_config(&world).contains("\"credsStore\": \"coffer\""));
+    }
+}
+
+#[test]
+fn a_broken_configuration_is_named_and_left() {
+    let world = World::new();
+    let text = "{\"auths\": {\"ghcr.io\": {\"auth\": \"SECRET\"}},}";
+    let path = world.write(".docker/config.json", text);
+    let outcome = world.coffer(&["setup", "--yes"]).run();
+    assert!(
+        outcome.code == Some(1) && outcome.stderr.contains(&format!("{} is not the JSON", path.display())),
+        "{outcome:#?}"
+    );
+    assert!(!outcome.stderr.contains("SECRET"));
+    assert_eq!(docker_config(&world), text);
+}
+
+#[test]
+fn the_options_are_written_down() {
+    let world = World::new();
+    world.coffer(&["setup", "--yes", "--key", "file"]).run().ok();
+    let config = world.home().join(".config/coffer/config.toml");
+    assert_eq!(fs::read_to_string(&config).unwrap(), "[age]\nkey = \"file\"\n");
+    let outcome = world.coffer(&["setup", "--yes", "--store", "keyring"]).run();
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("store = \"keyring\""), "{outcome:#?}");
+    let world = World::new();
+    world.coffer(&["setup", "--yes", "--store", "keyring"]).run().ok();
+    assert!(world.files(&world.store()).is_empty());
+}
+
+#[test]
+fn with_somebody_at_the_terminal_it_asks() {
+    let world = World::new();
+    let run = |answer: &str| {
+        // script(1) gives it a terminal.
+        let command = format!("{} setup", env!("CARGO_BIN_EXE_docker-credential-coffer"));
+        world.call("script", &["-qec", &command, "/dev/null"]).input(answer).run()
+    };
+    let declined = run("n\n");
+    assert!(declined.code == Some(1) && declined.stdout.contains("go on? [Y/n]"), "{declined:#?}");
+    assert!(declined.stdout.contains("nothing was done"), "{declined:#?}");
+    assert!(world.files(&world.home()).is_empty());
+    run("\n").ok();
+    assert!(docker_config(&world).contains("coffer"));
+}
