@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 const TEMPORARY: &str = ".tmp-";
 
 /// How long a writer waits for another one.
-const LOCK_LIMIT: Duration = Duration::from_secs(10);
+pub const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// What is asked of the mode of a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,8 +185,8 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Waits up to ten seconds for the lock file at `path`, which is made if it is not there.
-    pub fn acquire(path: PathBuf) -> Result<Self> {
+    /// Waits up to `limit` for the lock file at `path`, which is made if it is not there.
+    pub fn acquire(path: PathBuf, limit: Duration) -> Result<Self> {
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -196,7 +196,7 @@ impl Lock {
             .map_err(Error::file("open", &path))?;
         // The umask may have taken even the owner's bits away.
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(Error::file("set the mode of", &path))?;
-        let end = Instant::now() + LOCK_LIMIT;
+        let end = Instant::now() + limit;
         let mut pause = Duration::from_millis(1);
         loop {
             match file.try_lock() {

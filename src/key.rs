@@ -128,7 +128,7 @@ pub fn missing(settings: &Settings) -> Error {
 ///
 /// To be called only while the store holds nothing and has no key: a second one would orphan what the first
 /// one opens.
-pub fn create(settings: &Settings) -> Result<Key> {
+pub fn create(settings: &Settings, may_prompt: bool) -> Result<Key> {
     if settings.identity_file.is_some() {
         return Err(Error::NoKey {
             directory: settings.directory.clone(),
@@ -139,7 +139,7 @@ pub fn create(settings: &Settings) -> Result<Key> {
     let holder = settings.key.unwrap_or_else(|| if keyring_is_ready() { KeyHolder::Keyring } else { KeyHolder::File });
     trace::debug(|| format!("a new key is made in {holder:?}"));
     match holder {
-        KeyHolder::Keyring => create_in_keyring(&identity, settings.may_prompt)?,
+        KeyHolder::Keyring => create_in_keyring(&identity, may_prompt)?,
         KeyHolder::File => create_in_file(&identity, &identities_path(&settings.directory))?,
     }
     Ok(Key { identities: vec![identity] })

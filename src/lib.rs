@@ -10,6 +10,7 @@ pub mod deadline;
 pub mod ecr;
 pub mod ecr_host;
 pub mod error;
+pub mod file_name;
 pub mod files;
 pub mod helper;
 pub mod key;

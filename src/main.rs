@@ -61,7 +61,7 @@ fn write(answer: &Answer) -> Result<()> {
     let written = out.write_all(&answer.output).and_then(|()| out.flush());
     written.map_err(|source| Error::Stdio { action: "write standard output", source })?;
     for warning in &answer.warnings {
-        say(&warning.to_string());
+        say(warning);
     }
     Ok(())
 }

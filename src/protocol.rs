@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use crate::credential::{Credential, Login, read_wiped};
 use crate::deadline;
 use crate::error::{Error, Result};
-use crate::routes;
+use crate::routes::{self, Found};
 use crate::settings::Settings;
 
 /// The longest request that is taken, in bytes.
@@ -51,8 +51,8 @@ impl Action {
 pub struct Answer {
     /// The reply, whole.
     pub output: Zeroizing<Vec<u8>>,
-    /// What was left out of it, and why.
-    pub warnings: Vec<Error>,
+    /// What was left out of it, or is not as it should be, and why.
+    pub warnings: Vec<String>,
 }
 
 impl From<Zeroizing<Vec<u8>>> for Answer {
@@ -92,8 +92,10 @@ impl Request {
     pub fn answer(self, settings: impl FnOnce() -> Result<Settings>) -> Result<Answer> {
         match self {
             Self::Get(server) => {
-                let credential = routes::get(&settings()?, &server)?.ok_or(Error::NotFound)?;
-                Ok(Login::to_json(&server, &credential).into())
+                let Found { credential, warning } = routes::get(&settings()?, &server)?.ok_or(Error::NotFound)?;
+                let output = Login::to_json(&server, &credential);
+                let older = |error| format!("answered with an older token: {error}");
+                Ok(Answer { output, warnings: warning.map(older).into_iter().collect() })
             }
             Self::Store(server, credential) => {
                 routes::put(&settings()?, &server, &credential)?;
@@ -117,7 +119,8 @@ fn version() -> Answer {
 }
 
 fn list(settings: &Settings) -> Result<Answer> {
-    let (listed, warnings) = routes::list(settings)?;
+    let (listed, broken) = routes::list(settings)?;
+    let warnings = broken.iter().map(Error::to_string).collect();
     let mut output = Zeroizing::new(Vec::new());
     serde_json::to_writer(&mut *output, &listed).map_err(|_| Error::Internal("list".into()))?;
     output.push(b'\n');

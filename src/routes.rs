@@ -4,9 +4,10 @@
 //! everything else is in the store.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use crate::credential::Credential;
-use crate::ecr;
+use crate::ecr::{self, Registry};
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
 use crate::helper;
@@ -14,7 +15,7 @@ use crate::server::ServerKey;
 use crate::settings::{Anonymous, HelperName, Rule, Settings, StoreKind};
 use crate::store::age_dir::AgeDir;
 use crate::store::keyring::Keyring;
-use crate::store::{Listing, Store};
+use crate::store::{Listing, Shelf, Store};
 use crate::trace;
 
 /// How a request for a server is answered.
@@ -56,24 +57,47 @@ pub fn route<'a>(settings: &'a Settings, server: &ServerKey) -> Route<'a> {
     Route { rule, source }
 }
 
-/// The store that the settings name.
+/// The store of logins.
 pub fn store(settings: &Settings) -> Box<dyn Store + '_> {
+    open(settings, Shelf::Logins, settings.may_prompt)
+}
+
+/// The store of tokens for ECR. Never prompts: a token is sooner minted than a keyring unlocked.
+pub fn tokens(settings: &Settings) -> Box<dyn Store + '_> {
+    open(settings, Shelf::EcrTokens, false)
+}
+
+fn open(settings: &Settings, shelf: Shelf, may_prompt: bool) -> Box<dyn Store + '_> {
     match settings.store {
-        StoreKind::Age => Box::new(AgeDir::new(settings)),
-        StoreKind::Keyring => Box::new(Keyring { may_prompt: settings.may_prompt }),
+        StoreKind::Age => Box::new(AgeDir::new(settings, shelf, may_prompt)),
+        StoreKind::Keyring => Box::new(Keyring::new(shelf, may_prompt)),
+    }
+}
+
+/// A credential, and what a person should know of it.
+pub struct Found {
+    /// What the registry is to be sent.
+    pub credential: Credential,
+    /// Why it may not be good for long.
+    pub warning: Option<Error>,
+}
+
+impl From<Credential> for Found {
+    fn from(credential: Credential) -> Self {
+        Self { credential, warning: None }
     }
 }
 
 /// The credential for a server, in the client's own spelling; `None` if there is none.
-pub fn get(settings: &Settings, request: &str) -> Result<Option<Credential>> {
+pub fn get(settings: &Settings, request: &str) -> Result<Option<Found>> {
     let server: ServerKey = request.parse()?;
     let route = route(settings, &server);
     match route.source {
-        Source::Store => stored(&*store(settings), &server),
-        Source::Ecr(host) => minted(settings, route.rule, &host),
-        Source::Helper(name) => helper::get(name, request),
+        Source::Store => Ok(stored(&*store(settings), &server)?.map(Found::from)),
+        Source::Ecr(host) => minted(settings, &server, &host, route.rule),
+        Source::Helper(name) => Ok(helper::get(name, request)?.map(Found::from)),
         Source::Anonymous(Anonymous::Miss) => Ok(None),
-        Source::Anonymous(Anonymous::Empty) => Ok(Some(Credential::empty())),
+        Source::Anonymous(Anonymous::Empty) => Ok(Some(Credential::empty().into())),
     }
 }
 
@@ -87,9 +111,19 @@ fn stored(store: &dyn Store, server: &ServerKey) -> Result<Option<Credential>> {
     Ok(None)
 }
 
-fn minted(settings: &Settings, rule: Option<(usize, &Rule)>, host: &EcrHost) -> Result<Option<Credential>> {
-    match ecr::mint(host, rule.map(|(_, rule)| rule), settings.ecr.timeout) {
-        Ok(credential) => Ok(Some(credential)),
+fn minted(
+    settings: &Settings,
+    server: &ServerKey,
+    host: &EcrHost,
+    rule: Option<(usize, &Rule)>,
+) -> Result<Option<Found>> {
+    let (tokens, logins) = (tokens(settings), store(settings));
+    // One token serves the whole registry, however it was asked for.
+    let whole = server.whole_registry();
+    let rule = rule.map(|(_, rule)| rule);
+    let registry = Registry { server: &whole, host, rule, tokens: &*tokens, logins: &*logins };
+    match registry.token(settings) {
+        Ok(answer) => Ok(Some(Found { credential: answer.credential, warning: answer.warning })),
         // What is public can be pulled without a token, and must not fail for want of one.
         Err(error) if host.is_public() => {
             trace::debug(|| format!("no token for {}: {error}", host.host));
@@ -104,7 +138,9 @@ pub fn put(settings: &Settings, request: &str, credential: &Credential) -> Resul
     let server: ServerKey = request.parse()?;
     let route = route(settings, &server);
     match (route.source, route.rule) {
-        (Source::Store | Source::Ecr(_), _) => store(settings).put(&server, credential),
+        (Source::Store, _) => store(settings).put(&server, credential),
+        // A fallback for when minting fails, such as on a machine without AWS credentials.
+        (Source::Ecr(_), _) => store(settings).put(&server.whole_registry(), credential),
         (Source::Helper(name), _) => helper::store(name, request, credential),
         (Source::Anonymous(_), rule) => Err(Error::Anonymous {
             registry: server.registry().unwrap_or_default().into(),
@@ -118,21 +154,39 @@ pub fn put(settings: &Settings, request: &str, credential: &Credential) -> Resul
 pub fn erase(settings: &Settings, request: &str) -> Result<()> {
     let server: ServerKey = request.parse()?;
     match route(settings, &server).source {
-        Source::Store | Source::Ecr(_) => store(settings).remove(&server).map(drop),
+        Source::Store => store(settings).remove(&server).map(drop),
+        Source::Ecr(_) => {
+            let whole = server.whole_registry();
+            tokens(settings).remove(&whole)?;
+            store(settings).remove(&whole).map(drop)
+        }
         Source::Helper(name) => helper::erase(name, request),
         Source::Anonymous(_) => Ok(()),
     }
 }
 
-/// Server to username, of the registries that a `get` would answer from the store; and what was left out
-/// because it could not be named.
+/// Until when a kept token would be answered for a host of ECR.
+pub fn kept_until(settings: &Settings, server: &ServerKey, host: &EcrHost, rule: Option<&Rule>) -> Option<SystemTime> {
+    let (tokens, logins) = (tokens(settings), store(settings));
+    Registry { server: &server.whole_registry(), host, rule, tokens: &*tokens, logins: &*logins }.kept_until()
+}
+
+/// Server to username, of the registries that a `get` would answer without asking anybody: from the store, and of ECR
+/// those with a token that is still valid; and what was left out because it could not be named.
 ///
 /// Keys with a path, opaque ones and plain HTTP are left out: clients strip path and scheme, and would send
 /// one namespace's credential, or the Hub's refresh token, to the whole host.
 pub fn list(settings: &Settings) -> Result<(BTreeMap<String, String>, Vec<Error>)> {
     let Listing { held, broken } = store(settings).list()?;
-    let listed = held
+    let is_source = |server: &ServerKey, wanted: fn(&Source) -> bool| wanted(&route(settings, server).source);
+    let from_store = held
         .into_iter()
-        .filter(|(server, _)| server.is_registry() && matches!(route(settings, server).source, Source::Store));
-    Ok((listed.map(|(server, held)| (server.name().to_owned(), held.username)).collect(), broken))
+        .filter(|(server, _)| server.is_registry() && is_source(server, |source| matches!(source, Source::Store)))
+        .map(|(server, held)| (server, held.username));
+    let from_ecr = ecr::with_token(&*tokens(settings))?
+        .into_iter()
+        .filter(|server| is_source(server, |source| matches!(source, Source::Ecr(_))))
+        .map(|server| (server, "AWS".into()));
+    let listed = from_store.chain(from_ecr).map(|(server, username)| (server.name().to_owned(), username));
+    Ok((listed.collect(), broken))
 }

@@ -70,7 +70,6 @@ impl ServerKey {
         if self.form != Form::Namespaced {
             return keys;
         }
-        let Some(registry) = &self.registry else { return keys };
         let mut name = self.name.as_str();
         while let Some((parent, _)) = name.rsplit_once('/') {
             let parent = parent.trim_end_matches('/');
@@ -80,8 +79,16 @@ impl ServerKey {
             keys.push(Self { name: parent.to_owned(), ..self.clone() });
             name = parent;
         }
-        keys.push(Self::of_registry(registry.clone()));
+        keys.push(self.whole_registry());
         keys
+    }
+
+    /// The registry that this is a part of: for keys of one registry, whatever their path. Otherwise the key itself.
+    pub fn whole_registry(&self) -> ServerKey {
+        match &self.registry {
+            Some(registry) if !self.is_http() => Self::of_registry(registry.clone()),
+            _ => self.clone(),
+        }
     }
 
     /// The key of a whole registry, from a normal `host[:port]`.

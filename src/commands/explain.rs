@@ -4,6 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
+use super::moment;
 use crate::error::{Error, Result};
 use crate::routes::{self, Source};
 use crate::server::ServerKey;
@@ -76,7 +77,9 @@ fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> E
         Source::Anonymous(_) => explanation.source = "anonymous",
         Source::Ecr(host) => {
             explanation.source = "ecr";
+            let cached_until = routes::kept_until(settings, key, &host, rule).map(moment);
             explanation.ecr = Some(Ecr {
+                cached_until,
                 public: host.is_public(),
                 account: host.account,
                 region: host.region,
@@ -84,7 +87,6 @@ fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> E
                 dual_stack: host.dual_stack,
                 profile: rule.and_then(|rule| rule.profile.clone()),
                 role_arn: rule.and_then(|rule| rule.role_arn.clone()),
-                cached_until: None,
             });
         }
     }
@@ -95,7 +97,7 @@ fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> E
 fn held(settings: &Settings, key: &ServerKey) -> Option<bool> {
     let store = routes::store(settings);
     for candidate in key.candidates() {
-        if store.holds(&candidate).ok()? {
+        if store.find(&candidate).ok()?.is_some() {
             return Some(true);
         }
     }
@@ -138,6 +140,10 @@ impl Ecr {
             .as_ref()
             .map_or_else(|| "the default AWS credentials".into(), |name| format!("AWS profile {name}"));
         let role = self.role_arn.as_ref().map_or_else(String::new, |arn| format!(" in role {arn}"));
-        format!("a token is minted for {registry}{endpoint}, as {profile}{role}")
+        let kept = match &self.cached_until {
+            Some(moment) => format!("; one is kept that is valid until {moment}"),
+            None => String::new(),
+        };
+        format!("a token is minted for {registry}{endpoint}, as {profile}{role}{kept}")
     }
 }

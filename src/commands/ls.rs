@@ -1,11 +1,8 @@
 //! `ls`: everything held, for a person. Opens no secret.
 
 use std::io::Write;
-use std::time::SystemTime;
 
-use jiff::Timestamp;
-
-use super::tell;
+use super::{moment, tell};
 use crate::error::{Error, Result};
 use crate::routes;
 use crate::settings::Settings;
@@ -31,9 +28,4 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
         tell(broken);
     }
     Ok(())
-}
-
-/// RFC 3339, in UTC, to the second.
-fn moment(time: SystemTime) -> String {
-    Timestamp::try_from(time).map(|time| format!("{time:.0}")).unwrap_or_default()
 }

@@ -1,8 +1,10 @@
 //! The commands for people, one file a verb. Data goes to the writer, everything else to standard error.
 
 use std::io::{self, Write};
+use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use jiff::Timestamp;
 
 use crate::error::Result;
 use crate::settings::Settings;
@@ -47,6 +49,11 @@ impl Arguments {
             Command::Explain(arguments) => explain::run(arguments, &settings, out),
         }
     }
+}
+
+/// RFC 3339, in UTC, to the second.
+fn moment(time: SystemTime) -> String {
+    Timestamp::try_from(time).map(|time| format!("{time:.0}")).unwrap_or_default()
 }
 
 /// A line for the person at the terminal, beside the data.

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::files::{self, Privacy};
 use crate::key::{self, Place};
 use crate::settings::{self, KeyHolder, Settings, StoreKind};
+use crate::store::Shelf;
 use crate::store::age_dir::AgeDir;
 
 /// This program's name on the PATH.
@@ -166,7 +167,7 @@ fn store(settings: &Settings) -> Result<Option<Step<'_>>> {
     if settings.store == StoreKind::Keyring {
         return Ok(None);
     }
-    let store = AgeDir::new(settings);
+    let store = AgeDir::new(settings, Shelf::Logins, settings.may_prompt);
     if store.is_initialised() {
         return Ok(None);
     }

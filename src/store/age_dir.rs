@@ -4,6 +4,7 @@
 //! DIR/lock                          held by writers
 //! DIR/store/.age-recipients         who can read what is written, one a line
 //! DIR/store/<server>/<username>.age the protocol's JSON, encrypted
+//! DIR/ecr/<server>/<label>.age      the same, of a token
 //! ```
 //!
 //! Both names are percent-encoded and readable, so that `list` and a miss need no key; what the file
@@ -16,13 +17,12 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use age::{DecryptError, x25519};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::{Held, Listing, Store};
+use super::{Held, Listing, Shelf, Store};
 use crate::credential::{Credential, Login};
 use crate::error::{Error, Result};
+use crate::file_name::{decode, encode};
 use crate::files::{self, Lock, Privacy};
 use crate::key::{self, Key};
 use crate::server::ServerKey;
@@ -37,12 +37,6 @@ const MAX_HEADER: usize = 64 << 10;
 /// A recipients file longer than this is not one.
 const MAX_RECIPIENTS: u64 = 1 << 20;
 
-/// Names longer than this when encoded are shortened: file systems end at 255 bytes, `.age` included.
-const MAX_NAME: usize = 200;
-
-/// How much of a shortened name stays readable.
-const READABLE: usize = 100;
-
 /// How often a reader looks again when a writer replaced the file under its hands.
 const LOOKS: usize = 10;
 
@@ -50,12 +44,18 @@ const LOOKS: usize = 10;
 pub struct AgeDir<'a> {
     settings: &'a Settings,
     root: PathBuf,
+    may_prompt: bool,
 }
 
 impl<'a> AgeDir<'a> {
-    /// The store of these settings. Touches nothing.
-    pub fn new(settings: &'a Settings) -> Self {
-        Self { settings, root: settings.directory.join("store") }
+    /// The store of these settings for one kind of credential. Touches nothing. `may_prompt` says whether the
+    /// key's holder may ask to be unlocked.
+    pub fn new(settings: &'a Settings, shelf: Shelf, may_prompt: bool) -> Self {
+        let root = match shelf {
+            Shelf::Logins => logins(settings),
+            Shelf::EcrTokens => settings.directory.join("ecr"),
+        };
+        Self { settings, root, may_prompt }
     }
 
     /// Makes what a first `put` would make: the directory, the key, and the list of recipients.
@@ -70,9 +70,10 @@ impl<'a> AgeDir<'a> {
     }
 
     fn lock(&self) -> Result<Lock> {
+        files::create_directory(&logins(self.settings))?;
         files::create_directory(&self.root)?;
         self.check()?;
-        Lock::acquire(self.settings.directory.join("lock"))
+        Lock::acquire(self.settings.directory.join("lock"), files::LOCK_LIMIT)
     }
 
     /// Refuses a store that others could have written: anybody can encrypt to a recipient.
@@ -86,7 +87,7 @@ impl<'a> AgeDir<'a> {
     }
 
     fn recipients_path(&self) -> PathBuf {
-        self.root.join(".age-recipients")
+        logins(self.settings).join(".age-recipients")
     }
 
     /// Everyone who must be able to read what is written. Makes the key, if there is none to be found and
@@ -100,9 +101,9 @@ impl<'a> AgeDir<'a> {
         {
             return Ok(listed.clone());
         }
-        let key = match key::open(self.settings, self.settings.may_prompt)? {
+        let key = match key::open(self.settings, self.may_prompt)? {
             Some(key) => key,
-            None if self.is_empty()? => key::create(self.settings)?,
+            None if is_empty(&logins(self.settings))? => key::create(self.settings, self.may_prompt)?,
             None => return Err(key::missing(self.settings)),
         };
         let mut text = text.unwrap_or_default();
@@ -113,24 +114,6 @@ impl<'a> AgeDir<'a> {
         parse_recipients(&path, &text)
     }
 
-    fn is_empty(&self) -> Result<bool> {
-        for directory in self.directories()? {
-            if !credential_files(&directory.path())?.is_empty() {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    /// The directories of all servers. What begins with a dot is not ours: `.git`, `.age-recipients`.
-    fn directories(&self) -> Result<Vec<DirEntry>> {
-        let mut entries = files::entries(&self.root)?;
-        entries.retain(|entry| {
-            !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir())
-        });
-        Ok(entries)
-    }
-
     /// Decrypts a file; `None` if it has gone meanwhile.
     fn open(&self, path: &Path, key: &Key) -> Result<Option<Login>> {
         let Some(bytes) = files::read(path, MAX_FILE, Privacy::Unshared)? else { return Ok(None) };
@@ -139,13 +122,12 @@ impl<'a> AgeDir<'a> {
         Login::from_json(&plaintext).map(Some).map_err(broken)
     }
 
-    /// Server and username of what lies in a server's directory, and the file; `None` if nothing does.
-    fn name(&self, directory: &DirEntry) -> Result<Option<(ServerKey, Held)>> {
-        let Some(file) = newest(credential_files(&directory.path())?) else { return Ok(None) };
+    /// Server and username of what lies in a server's directory; `None` if nothing does.
+    fn name(&self, directory: &Path) -> Result<Option<(ServerKey, Held)>> {
+        let Some(file) = newest(credential_files(directory)?) else { return Ok(None) };
         let stray = || Error::BadFile { path: file.path.clone(), problem: "is not where a credential would be".into() };
-        let server = decode(&directory.file_name().to_string_lossy());
-        let username = decode(&file.stem);
-        let (server, username) = match (server, username) {
+        let directory = directory.file_name().and_then(|name| name.to_str()).ok_or_else(stray)?;
+        let (server, username) = match (decode(directory), decode(&file.stem)) {
             (Some(server), Some(username)) => (server, username),
             // A name that was shortened stands only inside.
             _ => match self.open(&file.path, &key::require(self.settings, false)?)? {
@@ -154,7 +136,7 @@ impl<'a> AgeDir<'a> {
             },
         };
         let server: ServerKey = server.parse().map_err(|_| stray())?;
-        if encode(server.name()) != directory.file_name().to_string_lossy() || encode(&username) != file.stem {
+        if encode(server.name()) != directory || encode(&username) != file.stem {
             return Err(stray());
         }
         Ok(Some((server, Held { username, since: Some(file.modified) })))
@@ -171,7 +153,7 @@ impl Store for AgeDir<'_> {
             files::check_directory(&directory, Privacy::Unshared)?;
             let key = match &key {
                 Some(key) => key,
-                None => key.insert(key::require(self.settings, self.settings.may_prompt)?),
+                None => key.insert(key::require(self.settings, self.may_prompt)?),
             };
             if let Some(login) = self.open(&file.path, key)? {
                 return agreed(server, &file, login).map(Some);
@@ -180,8 +162,8 @@ impl Store for AgeDir<'_> {
         Err(Error::Busy(self.settings.directory.join("lock")))
     }
 
-    fn holds(&self, server: &ServerKey) -> Result<bool> {
-        Ok(!credential_files(&self.directory_of(server))?.is_empty())
+    fn find(&self, server: &ServerKey) -> Result<Option<Held>> {
+        Ok(self.name(&self.directory_of(server))?.map(|(_, held)| held))
     }
 
     fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()> {
@@ -205,11 +187,11 @@ impl Store for AgeDir<'_> {
 
     fn remove(&self, server: &ServerKey) -> Result<bool> {
         // Nothing to remove needs no lock, so no directory that could be written.
-        if !self.holds(server)? {
+        let directory = self.directory_of(server);
+        if credential_files(&directory)?.is_empty() {
             return Ok(false);
         }
         let lock = self.lock()?;
-        let directory = self.directory_of(server);
         let held = credential_files(&directory)?;
         for file in &held {
             files::remove(&file.path)?;
@@ -225,14 +207,38 @@ impl Store for AgeDir<'_> {
 
     fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
-        for directory in self.directories()? {
-            match self.name(&directory) {
+        for directory in directories(&self.root)? {
+            match self.name(&directory.path()) {
                 Ok(named) => listing.held.extend(named),
                 Err(error) => listing.broken.push(error),
             }
         }
         Ok(listing)
     }
+}
+
+/// Where logins lie, and the recipients of everything.
+fn logins(settings: &Settings) -> PathBuf {
+    settings.directory.join("store")
+}
+
+/// Whether nothing is held there that a new key could not open.
+fn is_empty(root: &Path) -> Result<bool> {
+    for directory in directories(root)? {
+        if !credential_files(&directory.path())?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The directories of all servers. What begins with a dot is not ours: `.git`, `.age-recipients`.
+fn directories(root: &Path) -> Result<Vec<DirEntry>> {
+    let mut entries = files::entries(root)?;
+    entries.retain(|entry| {
+        !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    });
+    Ok(entries)
 }
 
 /// A file that holds, or should hold, a credential.
@@ -318,81 +324,9 @@ fn parse_recipients(path: &Path, text: &[u8]) -> Result<Vec<x25519::Recipient>> 
     if recipients.is_empty() { Err(broken("lists no recipient".into())) } else { Ok(recipients) }
 }
 
-/// All but `[a-z0-9._-]`, so that no file system that folds case can merge two names.
-const ENCODED: &AsciiSet = &{
-    let mut set = NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
-    let mut letter = b'A';
-    while letter <= b'Z' {
-        set = set.add(letter);
-        letter += 1;
-    }
-    set
-};
-
-/// A file name for any text: readable, never `..` nor hidden, and never longer than a file system takes.
-fn encode(text: &str) -> String {
-    let mut name = utf8_percent_encode(text, ENCODED).to_string();
-    if name.starts_with('.') {
-        name.replace_range(..1, "%2E");
-    }
-    if name.ends_with('.') {
-        name.replace_range(name.len() - 1.., "%2E");
-    }
-    if name.len() <= MAX_NAME {
-        return name;
-    }
-    let digest: String = Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect();
-    // A tilde is always encoded, so no other name looks like this one.
-    format!("{}~{digest}", &name[..READABLE])
-}
-
-/// The text that was encoded; `None` if it was shortened, or if this is no name of ours.
-fn decode(name: &str) -> Option<String> {
-    let text = percent_decode_str(name).decode_utf8().ok()?;
-    (encode(&text) == name).then(|| text.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_readable_and_come_back() {
-        for (text, name) in [
-            ("ghcr.io", "ghcr.io"),
-            ("localhost:5000", "localhost%3A5000"),
-            ("https://index.docker.io/v1/", "https%3A%2F%2Findex.docker.io%2Fv1%2F"),
-            ("Alice", "%41lice"),
-            ("..", "%2E%2E"),
-            (".", "%2E"),
-            (".age-recipients", "%2Eage-recipients"),
-            ("a.", "a%2E"),
-            ("<token>", "%3Ctoken%3E"),
-            ("a~b", "a%7Eb"),
-            ("../../etc/passwd", "%2E.%2F..%2Fetc%2Fpasswd"),
-            ("\u{fc}", "%C3%BC"),
-        ] {
-            assert_eq!(encode(text), name);
-            assert_eq!(decode(name).as_deref(), Some(text));
-        }
-    }
-
-    #[test]
-    fn a_long_name_is_shortened_to_one_of_its_own() {
-        let one = encode(&"x".repeat(2000));
-        let other = encode(&"x".repeat(2001));
-        assert_ne!(one, other);
-        assert!(one.len() <= MAX_NAME && one.starts_with("xxxx"), "{one}");
-        assert_eq!(decode(&one), None);
-        assert_eq!(encode(&"x".repeat(200)).len(), 200);
-    }
-
-    #[test]
-    fn a_foreign_name_is_no_name_of_ours() {
-        for name in ["Ghcr.io", "a b", "%61", "%2e%2e", "%ff", "a~b"] {
-            assert_eq!(decode(name), None, "{name}");
-        }
-    }
 
     #[test]
     fn recipients_are_read_as_passage_reads_them() {

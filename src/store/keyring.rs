@@ -1,34 +1,44 @@
 //! The store in the OS keyring: one item a credential.
 //!
-//! Service `docker-credential-coffer`, user = the server key, login = the username, and as the secret the
+//! Service `docker-credential-coffer` (`docker-credential-coffer ecr` for tokens), user = the server key, login = the username, and as the secret the
 //! protocol's own JSON, so that the username is bound to it and comes back on every system.
 
 use std::time::SystemTime;
 
-use super::{Held, Listing, Store};
+use super::{Held, Listing, Shelf, Store};
 use crate::credential::{Credential, Login};
 use crate::error::{Error, Result};
 use crate::os_keyring::{Item, Names, OsKeyring};
 use crate::server::ServerKey;
 
-/// The service of every item.
-const SERVICE: &str = "docker-credential-coffer";
-
 /// Credentials as items of the OS keyring.
 pub struct Keyring {
-    /// Whether the keyring may ask to be unlocked.
-    pub may_prompt: bool,
+    service: &'static str,
+    may_prompt: bool,
+}
+
+impl Keyring {
+    /// The store for one kind of credential. `may_prompt` says whether the keyring may ask to be unlocked.
+    pub fn new(shelf: Shelf, may_prompt: bool) -> Self {
+        let service = match shelf {
+            Shelf::Logins => "docker-credential-coffer",
+            Shelf::EcrTokens => "docker-credential-coffer ecr",
+        };
+        Self { service, may_prompt }
+    }
 }
 
 impl Store for Keyring {
     fn get(&self, server: &ServerKey) -> Result<Option<Credential>> {
         let keyring = OsKeyring::open(self.may_prompt)?;
-        let items = keyring.find(SERVICE, Some(server.name()))?;
+        let items = keyring.find(self.service, Some(server.name()))?;
         newest(&items).map(|item| open(server, item)).transpose()
     }
 
-    fn holds(&self, server: &ServerKey) -> Result<bool> {
-        Ok(!OsKeyring::open(false)?.find(SERVICE, Some(server.name()))?.is_empty())
+    fn find(&self, server: &ServerKey) -> Result<Option<Held>> {
+        let keyring = OsKeyring::open(false)?;
+        let items = keyring.find(self.service, Some(server.name()))?;
+        newest(&items).map(|item| name(item).map(|(_, held)| held)).transpose()
     }
 
     fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()> {
@@ -36,9 +46,9 @@ impl Store for Keyring {
         let login = credential.username.as_str();
         let label = format!("{server} ({login}) in docker-credential-coffer");
         let secret = Login::to_json(server.name(), credential);
-        keyring.put(SERVICE, server.name(), Some(login), &label, &secret)?;
+        keyring.put(self.service, server.name(), Some(login), &label, &secret)?;
         // Only now, so that a kill leaves two rather than none.
-        for item in keyring.find(SERVICE, Some(server.name()))? {
+        for item in keyring.find(self.service, Some(server.name()))? {
             if item.names()?.login.is_some_and(|other| other != login) {
                 item.delete()?;
             }
@@ -48,7 +58,7 @@ impl Store for Keyring {
 
     fn remove(&self, server: &ServerKey) -> Result<bool> {
         let keyring = OsKeyring::open(self.may_prompt)?;
-        let items = keyring.find(SERVICE, Some(server.name()))?;
+        let items = keyring.find(self.service, Some(server.name()))?;
         for item in &items {
             item.delete()?;
         }
@@ -58,13 +68,13 @@ impl Store for Keyring {
     fn list(&self) -> Result<Listing> {
         let keyring = OsKeyring::open(false)?;
         let mut listing = Listing::default();
-        let mut items = keyring.find(SERVICE, None)?;
+        let mut items = keyring.find(self.service, None)?;
         // The newest of two for one server comes last, and counts.
         items.sort_by_cached_key(Item::modified);
         for item in &items {
             match name(item) {
-                Ok((server, username)) => {
-                    listing.held.insert(server, Held { username, since: item.modified() });
+                Ok((server, held)) => {
+                    listing.held.insert(server, held);
                 }
                 Err(error) => listing.broken.push(error),
             }
@@ -91,7 +101,7 @@ fn open(server: &ServerKey, item: &Item) -> Result<Credential> {
     Credential::new(login.username, login.secret).map_err(|_| broken())
 }
 
-fn name(item: &Item) -> Result<(ServerKey, String)> {
+fn name(item: &Item) -> Result<(ServerKey, Held)> {
     let Names { user, login } = item.names()?;
     let server: ServerKey =
         user.parse().map_err(|_| Error::Keyring("it holds an item without a server's name".into()))?;
@@ -100,5 +110,5 @@ fn name(item: &Item) -> Result<(ServerKey, String)> {
         // Keyrings that keep no login beside the secret must be asked for it.
         None => open(&server, item)?.username,
     };
-    Ok((server, username))
+    Ok((server, Held { username, since: item.modified() }))
 }

@@ -10,12 +10,21 @@ use crate::server::ServerKey;
 pub mod age_dir;
 pub mod keyring;
 
+/// What a store is for. Each kind has a place of its own, where one cannot be taken for another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shelf {
+    /// Logins, by server and username.
+    Logins,
+    /// Tokens for ECR; in the username's place stands what must be known of one before it is opened.
+    EcrTokens,
+}
+
 /// Where credentials are kept. One credential a server.
 pub trait Store {
     /// `Ok(None)`: nothing held. An error: the store could not tell, or could not open what it holds.
     fn get(&self, server: &ServerKey) -> Result<Option<Credential>>;
-    /// Whether anything is held. Opens nothing.
-    fn holds(&self, server: &ServerKey) -> Result<bool>;
+    /// What is held, by name. Opens no secret and never prompts.
+    fn find(&self, server: &ServerKey) -> Result<Option<Held>>;
     /// Replaces what was held, under whatever username.
     fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()>;
     /// Whether there was anything to remove.

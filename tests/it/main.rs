@@ -7,6 +7,7 @@
 
 mod age_store;
 mod ecr;
+mod ecr_tokens;
 mod hardening;
 mod keyring_store;
 mod protocol;

@@ -1,11 +1,13 @@
 //! What tests stand on: a world of their own, and the real servers in it.
 
+mod aws;
 mod bus;
 mod moto;
 mod registry;
 mod server;
 mod world;
 
+pub use aws::{Aws, Reply};
 pub use bus::Bus;
 pub use moto::Moto;
 pub use registry::Registry;

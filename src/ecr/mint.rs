@@ -1,12 +1,9 @@
-//! Minting tokens for Amazon ECR.
-//!
-//! The only module that knows the AWS SDK, and the only one that starts an async runtime. Nothing here
-//! touches a store: minting works while the store's key is locked away.
+//! Minting: the only module that knows the AWS SDK, and the only one that starts an async runtime.
 //!
 //! Errors are made from the SDK's own words, taken from `Display` alone: its `Debug` prints raw responses,
 //! tokens included.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -19,17 +16,15 @@ use aws_config::sts::AssumeRoleProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_ecr::config::SharedCredentialsProvider;
+use aws_sdk_ecr::primitives::DateTime;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_types::os_shim_internal::{Env, Fs};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use crate::credential::Credential;
+use super::token::{self, Token};
 use crate::deadline;
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result, one_line};
@@ -60,7 +55,7 @@ const CHECK_NETWORK: &str = "check the network, HTTPS_PROXY, AWS_CA_BUNDLE and A
 /// A fresh token for a registry, asked of AWS as the rule says, or else as the SDK's default chain finds.
 ///
 /// Takes no longer than `limit`, the resolving of credentials included.
-pub fn mint(host: &EcrHost, rule: Option<&Rule>, limit: Duration) -> Result<Credential> {
+pub fn mint(host: &EcrHost, rule: Option<&Rule>, limit: Duration) -> Result<Token> {
     deadline::waiting_for("AWS");
     trace::debug(|| format!("minting for {} in {}", host.host, host.region));
     ask(host, rule, limit).map_err(|Problem { what, cure }| {
@@ -69,7 +64,7 @@ pub fn mint(host: &EcrHost, rule: Option<&Rule>, limit: Duration) -> Result<Cred
     })
 }
 
-fn ask(host: &EcrHost, rule: Option<&Rule>, limit: Duration) -> Result<Credential, Problem> {
+fn ask(host: &EcrHost, rule: Option<&Rule>, limit: Duration) -> Result<Token, Problem> {
     if rule.is_some_and(|rule| rule.mfa_serial.is_some()) {
         return Err(Problem::new(
             "its rule names an mfa-serial, which this version cannot use",
@@ -81,20 +76,29 @@ fn ask(host: &EcrHost, rule: Option<&Rule>, limit: Duration) -> Result<Credentia
     })?;
     let minted = runtime.block_on(async {
         let timed = tokio::time::timeout(limit, token(host, rule)).await;
-        timed.unwrap_or_else(|_| Err(Problem::new(format!("no answer within {} s", limit.as_secs()), CHECK_NETWORK)))
+        timed.unwrap_or_else(|_| {
+            Err(Problem::new(format!("no answer within {:.0} s", limit.as_secs_f64().ceil()), CHECK_NETWORK))
+        })
     });
     // Dropping it would wait for a name server that does not answer.
     runtime.shutdown_background();
-    credential(&minted?)
+    minted
 }
 
-async fn token(host: &EcrHost, rule: Option<&Rule>) -> Result<Zeroizing<String>, Problem> {
+async fn token(host: &EcrHost, rule: Option<&Rule>) -> Result<Token, Problem> {
     let config = sdk_config(host, rule).await?;
-    let token = if host.is_public() { public_token(&config).await? } else { private_token(&config, host).await? };
-    token.map(Zeroizing::new).ok_or_else(|| Problem::new("AWS answered without a token", "try again"))
+    let (token, expires) =
+        if host.is_public() { public_token(&config).await? } else { private_token(&config, host).await? };
+    let malformed = |what| Problem::new(what, "try again, and check AWS_ENDPOINT_URL");
+    let token = token.map(Zeroizing::new).ok_or_else(|| malformed("AWS answered without a token"))?;
+    let credential = token::credential(&token).map_err(|_| malformed("AWS answered with a malformed token"))?;
+    Ok(Token { credential, expires: expires.and_then(|moment| SystemTime::try_from(moment).ok()) })
 }
 
-async fn private_token(config: &SdkConfig, host: &EcrHost) -> Result<Option<String>, Problem> {
+/// What AWS answers: the token, and when it expires.
+type Reply = (Option<String>, Option<DateTime>);
+
+async fn private_token(config: &SdkConfig, host: &EcrHost) -> Result<Reply, Problem> {
     // FIPS and dual stack belong on this client alone: on the loader they would redirect SSO and STS too.
     let mut builder = aws_sdk_ecr::config::Builder::from(config).region(Region::new(host.region.clone()));
     if host.fips {
@@ -108,14 +112,15 @@ async fn private_token(config: &SdkConfig, host: &EcrHost) -> Result<Option<Stri
     #[expect(deprecated, reason = "the only way to ask for another account's registry")]
     let reply = request.set_registry_ids(host.account.clone().map(|account| vec![account])).send().await;
     let data = reply.map_err(|error| sdk_problem(&error.into()))?.authorization_data;
-    Ok(data.unwrap_or_default().into_iter().next().and_then(|data| data.authorization_token))
+    let data = data.unwrap_or_default().into_iter().next();
+    Ok(data.map_or((None, None), |data| (data.authorization_token, data.expires_at)))
 }
 
-async fn public_token(config: &SdkConfig) -> Result<Option<String>, Problem> {
+async fn public_token(config: &SdkConfig) -> Result<Reply, Problem> {
     let builder = aws_sdk_ecrpublic::config::Builder::from(config).region(Region::new("us-east-1"));
     let reply = aws_sdk_ecrpublic::Client::from_conf(builder.build()).get_authorization_token().send().await;
     let data = reply.map_err(|error| sdk_problem(&error.into()))?.authorization_data;
-    Ok(data.and_then(|data| data.authorization_token))
+    Ok(data.map_or((None, None), |data| (data.authorization_token, data.expires_at)))
 }
 
 /// Region, credentials and client, with everything set explicitly that the SDK would panic over when it
@@ -251,13 +256,4 @@ fn sdk_problem(error: &aws_sdk_ecr::error::BoxError) -> Problem {
     let what = causes.join(": ");
     let is_network = ["connect", "dns", "timeout", "timed out", "certificate"].iter().any(|word| what.contains(word));
     Problem::new(what, if is_network { CHECK_NETWORK } else { CHECK_CREDENTIALS })
-}
-
-/// The credential in a token: base64 of `AWS:PASSWORD`.
-fn credential(token: &str) -> Result<Credential, Problem> {
-    let malformed = || Problem::new("AWS answered with a malformed token", "try again, and check AWS_ENDPOINT_URL");
-    let decoded = Zeroizing::new(STANDARD.decode(token).map_err(|_| malformed())?);
-    let text = std::str::from_utf8(&decoded).map_err(|_| malformed())?;
-    let (username, password) = text.split_once(':').ok_or_else(malformed)?;
-    Credential::new(username.into(), SecretString::from(password)).map_err(|_| malformed())
 }

@@ -1,0 +1,79 @@
+//! Who would ask AWS for a token: a hash of everything that decides it.
+//!
+//! Keys that rotate behind a role, an SSO session, a process or an instance do not change it; another profile, another
+//! rule, another endpoint do. It stands beside the ciphertext; what goes in is either no secret or has far more entropy
+//! than a hash could give away.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use crate::files::{self, Privacy};
+use crate::settings::{self, Rule};
+
+/// What the SDK reads to decide who asks, where, and in what region. Endpoints of single services come besides.
+const VARIABLES: [&str; 22] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_DEFAULT_REGION",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT",
+    "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_ROLE_ARN",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_STS_REGIONAL_ENDPOINTS",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
+
+/// `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_*`: a test stack's token is not one of AWS.
+const ENDPOINTS: &str = "AWS_ENDPOINT_URL";
+
+/// An AWS configuration longer than this is not one.
+const MAX_FILE: u64 = 16 << 20;
+
+/// The fingerprint under a rule, in this environment: 32 hexadecimal digits.
+pub fn fingerprint(rule: Option<&Rule>) -> String {
+    let mut hash = Sha256::new();
+    let mut add = |part: &[u8]| {
+        // The length first, so that no two lists of parts read alike.
+        hash.update(part.len().to_le_bytes());
+        hash.update(part);
+    };
+    add(format!("{rule:?}").as_bytes());
+    for (name, value) in variables() {
+        add(name.as_encoded_bytes());
+        add(value.as_encoded_bytes());
+    }
+    for path in [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")] {
+        // One that cannot be read says nothing to the SDK either.
+        let text = path.and_then(|path| files::read(&path, MAX_FILE, Privacy::Any).ok().flatten());
+        add(text.as_ref().map_or(&[], |text| text.as_slice()));
+    }
+    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn variables() -> Vec<(OsString, OsString)> {
+    let decides = |name: &str| VARIABLES.contains(&name) || name.starts_with(ENDPOINTS);
+    let mut found: Vec<_> = env::vars_os().filter(|(name, _)| name.to_str().is_some_and(decides)).collect();
+    found.sort();
+    found
+}
+
+fn file(variable: &str, name: &str) -> Option<PathBuf> {
+    let named = env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
+    named.or_else(|| Some(settings::home().ok()?.join(".aws").join(name)))
+}

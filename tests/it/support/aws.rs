@@ -1,0 +1,172 @@
+//! AWS on loopback: speaks the ECR and ECR Public APIs' JSON and STS's query protocol, says what it was asked, and is
+//! late, wrong or silent when told to.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::World;
+
+/// How requests for tokens are answered.
+#[derive(Clone)]
+pub enum Reply {
+    /// With a token that lives for so many seconds (or died so many ago): password `token-N`, counted from 1.
+    Token(i64),
+    /// With an error of the API: status, code, message.
+    Error(u16, &'static str, &'static str),
+    /// With this text.
+    Text(String),
+    /// Not at all.
+    Silence,
+}
+
+/// A request that was made.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The operation.
+    pub operation: String,
+    /// `KEY/DATE/REGION/SERVICE` of the signature.
+    pub scope: String,
+    /// The body.
+    pub body: String,
+}
+
+/// The server. Ends with the test's process.
+pub struct Aws {
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    reply: Reply,
+    delay: Duration,
+    asked: Vec<Asked>,
+    tokens: u32,
+}
+
+impl Aws {
+    /// Starts it. The variables of the world point to it, with keys of nobody.
+    pub fn start(world: &mut World) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = State { reply: Reply::Token(12 * 3600), delay: Duration::ZERO, asked: Vec::new(), tokens: 0 };
+        let state = Arc::new(Mutex::new(state));
+        let shared = state.clone();
+        thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let state = shared.clone();
+                thread::spawn(move || converse(connection, &state));
+            }
+        });
+        world.set("AWS_ENDPOINT_URL", &url);
+        world.set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
+        world.set("AWS_SECRET_ACCESS_KEY", "a secret access key of nobody");
+        Self { url, state }
+    }
+
+    pub fn reply(&self, reply: Reply) {
+        self.state.lock().unwrap().reply = reply;
+    }
+
+    pub fn delay(&self, delay: Duration) {
+        self.state.lock().unwrap().delay = delay;
+    }
+
+    /// Everything it was asked, in order.
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
+    /// How many tokens it was asked for.
+    pub fn calls(&self) -> usize {
+        self.asked().iter().filter(|asked| asked.operation.ends_with("GetAuthorizationToken")).count()
+    }
+}
+
+/// One request a connection.
+fn converse(mut connection: TcpStream, state: &Mutex<State>) {
+    let Some(asked) = read_request(&connection) else { return };
+    let (delay, reply) = {
+        let mut state = state.lock().unwrap();
+        state.asked.push(asked.clone());
+        (state.delay, answer(&mut state, &asked))
+    };
+    thread::sleep(delay);
+    let Some((status, body)) = reply else {
+        // Held open until the client gives up.
+        let _ = connection.read(&mut [0]);
+        return;
+    };
+    let kind = if body.starts_with('<') { "text/xml" } else { "application/x-amz-json-1.1" };
+    let head = format!(
+        "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
+    let _ = connection.write_all((head + &body).as_bytes());
+}
+
+fn read_request(connection: &TcpStream) -> Option<Asked> {
+    let mut reader = BufReader::new(connection);
+    let (mut target, mut scope, mut length) = (String::new(), String::new(), 0);
+    for line in reader.by_ref().lines() {
+        let line = line.ok()?;
+        if line.is_empty() {
+            break;
+        }
+        let Some((name, value)) = line.split_once(':') else { continue };
+        match name.to_ascii_lowercase().as_str() {
+            "x-amz-target" => target = value.trim().into(),
+            "content-length" => length = value.trim().parse().ok()?,
+            "authorization" => {
+                let credential = value.split("Credential=").nth(1).unwrap_or_default();
+                scope = credential.split("/aws4_request").next().unwrap_or_default().into();
+            }
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let body = String::from_utf8(body).ok()?;
+    if target.is_empty() {
+        target = body.strip_prefix("Action=").unwrap_or_default().split('&').next().unwrap_or_default().into();
+    }
+    Some(Asked { operation: target, scope, body })
+}
+
+/// Status and body, or silence.
+fn answer(state: &mut State, asked: &Asked) -> Option<(u16, String)> {
+    if asked.operation == "AssumeRole" {
+        return Some((200, ASSUMED.into()));
+    }
+    match state.reply.clone() {
+        Reply::Token(life) => {
+            state.tokens += 1;
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+            #[expect(clippy::cast_precision_loss, reason = "seconds of a test")]
+            let data = serde_json::json!({
+                "authorizationToken": STANDARD.encode(format!("AWS:token-{}", state.tokens)),
+                "expiresAt": now + life as f64,
+                "proxyEndpoint": "https://example",
+            });
+            // ECR answers with a list, ECR Public with one.
+            let data = if asked.operation.starts_with("Spencer") { data } else { serde_json::json!([data]) };
+            Some((200, serde_json::json!({ "authorizationData": data }).to_string()))
+        }
+        Reply::Error(status, code, message) => {
+            Some((status, serde_json::json!({ "__type": code, "message": message }).to_string()))
+        }
+        Reply::Text(text) => Some((200, text)),
+        Reply::Silence => None,
+    }
+}
+
+const ASSUMED: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
+<Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
+<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/pull/ci\
+</Arn><AssumedRoleId>AROA:ci</AssumedRoleId></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>";
