@@ -6,5 +6,6 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod age_store;
+mod clients;
 mod keyring_store;
 mod support;
