@@ -7,5 +7,6 @@
 
 mod age_store;
 mod clients;
+mod compliance;
 mod keyring_store;
 mod support;
