@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Outcome, Registry, World};
+use crate::support::{Bus, Outcome, Registry, World};
 
 const USER: &str = "alice";
 const PASSWORD: &str = "correct horse battery staple";
@@ -92,7 +92,8 @@ fn write_image(layout: &Path) -> Vec<u8> {
     manifest
 }
 
-/// `skopeo copy` from an OCI layout to the registry.
+/// `skopeo copy` from an OCI layout to the registry. Run by root, skopeo notes outside this world, in
+/// /var/lib/containers/cache, which registry has which layer; nothing can tell it otherwise.
 fn push(world: &World, layout: &Path, image: &str) -> Outcome {
     let source = format!("oci:{}", layout.display());
     let flags = ["--insecure-policy", "copy", "--preserve-digests", "--dest-tls-verify=false"];
@@ -177,6 +178,19 @@ fn docker_login_fails_when_coffer_cannot_store() {
 }
 
 #[test]
+fn docker_logs_in_and_out_of_the_os_keyring() {
+    let (mut world, registry) = with_docker();
+    world.config("store = \"keyring\"");
+    let _bus = Bus::with_keyring(&mut world);
+    docker_login(&world, &registry, PASSWORD).ok();
+    world.get(&registry.name).answers(&registry.name, USER, PASSWORD);
+    assert_eq!(world.files(&world.store()), Vec::<String>::new());
+    keeps_no_plaintext(&world);
+    world.call("docker", &["logout", &registry.name]).run().ok();
+    world.get(&registry.name).misses();
+}
+
+#[test]
 fn a_push_after_login_needs_no_password() {
     let (mut world, registry) = with_docker();
     ask_coffer_for(&mut world, &registry.name);
@@ -237,6 +251,16 @@ fn podman_logs_in_and_out() {
 #[test]
 fn buildah_logs_in_and_out() {
     a_login_and_a_logout("buildah");
+}
+
+#[test]
+fn podman_logout_of_all_forgets_what_its_file_names() {
+    let (world, registry) = with_containers();
+    world.store_login(&registry.name, USER, PASSWORD).silent();
+    world.store_login("ghcr.io", "bob", "another's").silent();
+    world.call("podman", &["logout", "--all"]).run().ok();
+    world.get(&registry.name).misses();
+    world.get("ghcr.io").answers("ghcr.io", "bob", "another's");
 }
 
 #[test]
