@@ -26,8 +26,6 @@ struct Helper {
     _bus: Option<Bus>,
 }
 
-// ---- The four programs -------------------------------------------------------------------------------------------
-
 fn coffer_with_age() -> Helper {
     let litter = |world: &World| fs::create_dir_all(world.store().join("store/empty.example")).unwrap();
     Helper { world: World::new(), program: "docker-credential-coffer", litter, _bus: None }
@@ -88,8 +86,6 @@ impl Drop for Helper {
         self.world.call("gpgconf", &["--remove-socketdir"]).run();
     }
 }
-
-// ---- What is asked of them ---------------------------------------------------------------------------------------
 
 impl Helper {
     fn call(&self, action: &str, input: impl AsRef<[u8]>) -> Outcome {
@@ -462,8 +458,6 @@ const CASES: &[Case] = cases![
     wrong_arguments_fail_with_a_text,
     a_version_names_the_program,
 ];
-
-// ---- What they make of it ----------------------------------------------------------------------------------------
 
 /// That a helper, each time in a new world, breaks these promises and no others.
 #[track_caller]
