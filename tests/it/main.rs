@@ -6,6 +6,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod age_store;
+mod clients;
+mod compliance;
 mod ecr;
 mod ecr_tokens;
 mod hardening;
