@@ -38,8 +38,6 @@ pub struct Asked {
 
 /// The server. Ends with the test's process.
 pub struct Aws {
-    /// `http://127.0.0.1:PORT`
-    pub url: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -57,17 +55,17 @@ impl Aws {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let state = State { reply: Reply::Token(12 * 3600), delay: Duration::ZERO, asked: Vec::new(), tokens: 0 };
         let state = Arc::new(Mutex::new(state));
-        let shared = state.clone();
+        let shared = Arc::clone(&state);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                let state = shared.clone();
+                let state = Arc::clone(&shared);
                 thread::spawn(move || converse(connection, &state));
             }
         });
         world.set("AWS_ENDPOINT_URL", &url);
         world.set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
         world.set("AWS_SECRET_ACCESS_KEY", "a secret access key of nobody");
-        Self { url, state }
+        Self { state }
     }
 
     pub fn reply(&self, reply: Reply) {

@@ -11,4 +11,4 @@ pub use aws::{Aws, Reply};
 pub use bus::Bus;
 pub use moto::Moto;
 pub use registry::Registry;
-pub use world::{Call, Outcome, World, chmod, login, mode};
+pub use world::{Outcome, World, chmod, login, mode};

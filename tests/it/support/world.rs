@@ -229,7 +229,8 @@ impl Call {
 /// What a program said.
 #[derive(Debug)]
 pub struct Outcome {
-    pub name: String,
+    #[expect(dead_code, reason = "shown when an expectation is not met")]
+    name: String,
     pub code: Option<i32>,
     pub stdout: String,
     pub stderr: String,
