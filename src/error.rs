@@ -168,7 +168,7 @@ pub enum Error {
         /// The cause, in one line.
         problem: String,
         /// What to do.
-        cure: &'static str,
+        cure: String,
     },
 
     /// Something was waited for until the process's time was up.
@@ -233,9 +233,8 @@ impl Error {
             Self::NoHelper(name) => format!("install docker-credential-{name}, or remove the rule that names it"),
             Self::Helper { name, .. } => format!("try it alone: echo SERVER | docker-credential-{name} get"),
             Self::Anonymous { .. } => "remove that rule to log in".into(),
-            Self::Mint { cure, .. } => (*cure).into(),
-            Self::TimedOut { .. } => "find what keeps it from answering, and try again".into(),
-            Self::Command { cure, .. } => cure.clone(),
+                        Self::TimedOut { .. } => "find what keeps it from answering, and try again".into(),
+            Self::Mint { cure, .. } | Self::Command { cure, .. } => cure.clone(),
             Self::Internal(_) => "please report this, with the line above".into(),
         };
         Some(hint)

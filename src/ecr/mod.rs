@@ -17,8 +17,11 @@ use crate::store::Store;
 use crate::trace;
 
 mod fingerprint;
+mod https;
 mod mint;
+mod problem;
 mod token;
+mod who;
 
 use token::{Label, Token};
 
@@ -112,7 +115,7 @@ impl Registry<'_> {
             Err(Error::Busy(_)) => Err(Error::Mint {
                 host: self.host.host.clone(),
                 problem: "another process is asking AWS and gets no answer".into(),
-                cure: "see what that process says; [ecr] timeout sets how long to wait",
+                cure: "see what that process says; [ecr] timeout sets how long to wait".into(),
             }),
             turn => Ok(turn.ok()),
         }

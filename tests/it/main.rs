@@ -9,6 +9,7 @@ mod age_store;
 mod clients;
 mod compliance;
 mod ecr;
+mod ecr_identity;
 mod ecr_tokens;
 mod hardening;
 mod keyring_store;

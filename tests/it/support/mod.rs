@@ -11,4 +11,5 @@ pub use aws::{Aws, Reply};
 pub use bus::Bus;
 pub use moto::Moto;
 pub use registry::Registry;
+pub use server::{Server, free_port};
 pub use world::{Outcome, World, chmod, login, mode};

@@ -1,7 +1,6 @@
 //! moto's stand-in for AWS on loopback.
 
 use std::path::Path;
-use std::process::Stdio;
 
 use super::World;
 use super::server::{Server, free_port};
@@ -17,7 +16,7 @@ impl Moto {
         // tests/run installs it there, since Debian has no package.
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/moto_server");
         let mut command = world.command(program);
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
         let server = Server::listening(command, port);
         world.set("AWS_ENDPOINT_URL", &format!("http://127.0.0.1:{port}"));
         world.set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");

@@ -1,7 +1,6 @@
 //! Debian's docker-registry on loopback, behind htpasswd.
 
 use std::fs;
-use std::process::Stdio;
 
 use super::World;
 use super::server::{Server, free_port};
@@ -30,7 +29,7 @@ impl Registry {
         // JSON is YAML.
         fs::write(root.join("config.yml"), config.to_string()).unwrap();
         let mut command = world.command("docker-registry");
-        command.arg("serve").arg(root.join("config.yml")).stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg("serve").arg(root.join("config.yml"));
         Self { name: format!("127.0.0.1:{port}"), _server: Server::listening(command, port) }
     }
 }

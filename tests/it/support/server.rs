@@ -1,7 +1,7 @@
 //! A server process that is killed when the test is over.
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ pub struct Server(pub Child);
 impl Server {
     /// Starts it, and waits until something listens on the port.
     pub fn listening(mut command: Command, port: u16) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; see tests/run"));
         let server = Self(child);
         let end = Instant::now() + Duration::from_secs(30);

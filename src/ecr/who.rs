@@ -1,0 +1,177 @@
+//! Who asks AWS: credentials and region, as the rule says, or else as the SDK's default chain finds them.
+//!
+//! What the SDK would panic over when it meets it in the environment is checked or set here first
+//! (`AWS_RETRY_MODE=legacy`, `AWS_MAX_ATTEMPTS=0`, a line break in a key).
+
+use std::env;
+use std::time::Duration;
+
+use aws_config::ecs::EcsCredentialsProvider;
+use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
+use aws_config::imds;
+use aws_config::imds::credentials::ImdsCredentialsProvider;
+use aws_config::meta::credentials::CredentialsProviderChain;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider, ProfileSet};
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_sdk_ecr::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_types::os_shim_internal::{Env, Fs};
+
+use super::https;
+use super::problem::Problem;
+use crate::ecr_host::EcrHost;
+use crate::settings::Rule;
+
+/// How long the instance metadata service has for one answer: it is next door, or it is not there.
+const IMDS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Keys that go into a header.
+const KEYS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
+
+/// The profile that asks: the rule's, else the environment's. `None`: whatever the default chain comes to.
+pub fn profile(rule: Option<&Rule>) -> Option<String> {
+    let named = rule.and_then(|rule| rule.profile.clone());
+    named.or_else(|| env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()))
+}
+
+/// Credentials, region and client for every call.
+pub async fn sdk_config(host: &EcrHost, rule: Option<&Rule>) -> Result<SdkConfig, Problem> {
+    check_keys()?;
+    check_profile(&profiles().await?, profile(rule).as_deref())?;
+    let http = https::proxied()?;
+    let region = region(host, rule).await;
+    let provider = provider_config(region.clone(), http.clone());
+    let credentials = match rule.and_then(|rule| rule.profile.as_deref()) {
+        // Alone, not first in a chain: what it does not hold must not be answered by somebody else.
+        Some(profile) => SharedCredentialsProvider::new(
+            ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build(),
+        ),
+        None => SharedCredentialsProvider::new(default_chain(&provider)?),
+    };
+    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .retry_config(RetryConfig::standard())
+        .region(region)
+        .credentials_provider(credentials)
+        .load()
+        .await;
+    Ok(match rule.and_then(|rule| rule.role_arn.as_deref().map(|arn| (rule, arn))) {
+        Some((rule, arn)) => in_role(config, rule, arn).await,
+        None => config,
+    })
+}
+
+fn provider_config(region: Option<Region>, http: SharedHttpClient) -> ProviderConfig {
+    ProviderConfig::without_region()
+        .with_region(region)
+        .with_http_client(http)
+        .with_retry_config(RetryConfig::standard())
+        .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
+}
+
+/// A line break in a key cannot go into a header.
+fn check_keys() -> Result<(), Problem> {
+    for name in KEYS {
+        if env::var_os(name).is_some_and(|value| !value.to_str().is_some_and(is_header_text)) {
+            return Err(Problem::new(
+                format!("{name} holds a control character"),
+                format!("set {name} anew, on one line"),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_header_text(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+/// What the AWS config and credentials files say. The SDK's own errors about them name no line.
+async fn profiles() -> Result<ProfileSet, Problem> {
+    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
+    loaded.map_err(|error| {
+        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+        Problem::new(cause, "mend that line of the AWS config file")
+    })
+}
+
+/// A profile that does not exist is an error: the SDK would go on to the instance's role, and ask as somebody else.
+/// So is one that needs a code, itself or through its `source_profile`: the SDK would ask without.
+fn check_profile(profiles: &ProfileSet, name: Option<&str>) -> Result<(), Problem> {
+    let selected = name.unwrap_or("default");
+    let mut next = Some(selected);
+    let mut seen = Vec::new();
+    // A loop is the SDK's to report.
+    while let Some(name) = next.filter(|name| !seen.contains(name)) {
+        let Some(found) = profiles.get_profile(name) else {
+            return if name == "default" { Ok(()) } else { Err(no_such_profile(name, seen.last())) };
+        };
+        if found.get("mfa_serial").is_some() && found.get("role_arn").is_some() {
+            return Err(Problem::new(
+                format!("AWS profile {name} needs an MFA code, which this version cannot ask for"),
+                "name a profile without mfa_serial, or docker login with a token: aws ecr get-login-password",
+            ));
+        }
+        seen.push(name);
+        next = found.get("source_profile");
+    }
+    Ok(())
+}
+
+fn no_such_profile(name: &str, named_by: Option<&&str>) -> Problem {
+    let source = named_by.map_or_else(String::new, |by| format!(", which profile {by} names as its source_profile"));
+    let cure = "see those that there are: aws configure list-profiles";
+    Problem::new(format!("there is no AWS profile {name}{source}"), cure)
+}
+
+/// The SDK's default chain, in its order, with the metadata services asked directly and within their time.
+fn default_chain(proxied: &ProviderConfig) -> Result<CredentialsProviderChain, Problem> {
+    let direct = proxied.clone().with_http_client(https::direct()?);
+    let imds = imds::Client::builder()
+        .configure(&direct)
+        .max_attempts(1)
+        .connect_timeout(IMDS_PATIENCE)
+        .read_timeout(IMDS_PATIENCE)
+        .build();
+    let profile = ProfileFileCredentialsProvider::builder().configure(proxied);
+    let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(proxied);
+    let container = EcsCredentialsProvider::builder().configure(&direct);
+    let instance = ImdsCredentialsProvider::builder().configure(&direct).imds_client(imds);
+    Ok(CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
+        .or_else("Profile", profile.build())
+        .or_else("WebIdentityToken", web_identity.build())
+        .or_else("EcsContainer", container.build())
+        .or_else("Ec2InstanceMetadata", instance.build()))
+}
+
+async fn in_role(config: SdkConfig, rule: &Rule, arn: &str) -> SdkConfig {
+    let mut role = AssumeRoleProvider::builder(arn).configure(&config);
+    if let Some(id) = &rule.external_id {
+        role = role.external_id(id);
+    }
+    if let Some(name) = &rule.session_name {
+        role = role.session_name(name);
+    }
+    let credentials = SharedCredentialsProvider::new(role.build().await);
+    config.into_builder().credentials_provider(credentials).build()
+}
+
+/// Where STS and SSO are asked: the rule's region, the environment's, the profile's, else the host's own.
+/// Not the metadata service's: asking it would cost seconds wherever there is none.
+async fn region(host: &EcrHost, rule: Option<&Rule>) -> Option<Region> {
+    let mut from_profile = ProfileFileRegionProvider::builder();
+    if let Some(profile) = profile(rule) {
+        from_profile = from_profile.profile_name(profile);
+    }
+    RegionProviderChain::first_try(rule.and_then(|rule| rule.region.clone()).map(Region::new))
+        .or_else(EnvironmentVariableRegionProvider::new())
+        .or_else(from_profile.build())
+        .or_else(Region::new(host.region.clone()))
+        .region()
+        .await
+}

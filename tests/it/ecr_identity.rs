@@ -1,0 +1,262 @@
+//! Who asks AWS, through what, and what is said when it does not work.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use crate::support::{Aws, Reply, Server, World, free_port};
+
+const HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+/// A proxy that writes down where it was asked to go, and goes nowhere.
+fn refusing_proxy(world: &mut World) -> Arc<Mutex<Vec<String>>> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    world.set("HTTPS_PROXY", &format!("http://{}", listener.local_addr().unwrap()));
+    world.set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
+    world.set("AWS_SECRET_ACCESS_KEY", "nobody's");
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let mut line = String::new();
+            BufReader::new(&connection).read_line(&mut line).unwrap();
+            seen.lock().unwrap().push(line.split(' ').nth(1).unwrap_or_default().to_owned());
+            let _ = connection.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+        }
+    });
+    asked
+}
+
+/// No request leaves the machine: the proxy is told the name, and that is all.
+#[test]
+fn the_endpoint_follows_from_the_host() {
+    let mut world = World::new();
+    let asked = refusing_proxy(&mut world);
+    for (host, endpoint) in [
+        (HOST, "api.ecr.us-east-1.amazonaws.com:443"),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", "api.ecr-fips.us-gov-west-1.amazonaws.com:443"),
+        ("123456789012.dkr-ecr.us-west-2.on.aws", "ecr.us-west-2.api.aws:443"),
+        ("123456789012.dkr-ecr-fips.us-east-1.on.aws", "ecr-fips.us-east-1.api.aws:443"),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn", "api.ecr.cn-north-1.amazonaws.com.cn:443"),
+        (
+            "123456789012.dkr-ecr.cn-north-1.on.amazonwebservices.com.cn",
+            "ecr.cn-north-1.api.amazonwebservices.com.cn:443",
+        ),
+        ("123456789012.dkr.ecr.eusc-de-east-1.amazonaws.eu", "api.ecr.eusc-de-east-1.amazonaws.eu:443"),
+        ("123456789012.dkr.ecr.us-iso-east-1.c2s.ic.gov", "api.ecr.us-iso-east-1.c2s.ic.gov:443"),
+        ("123456789012.dkr.ecr.us-isob-east-1.sc2s.sgov.gov", "api.ecr.us-isob-east-1.sc2s.sgov.gov:443"),
+        ("123456789012.dkr.ecr.us-east-17.amazonaws.com", "api.ecr.us-east-17.amazonaws.com:443"),
+    ] {
+        asked.lock().unwrap().clear();
+        world.get(host).fails("the proxy refuses");
+        assert_eq!(asked.lock().unwrap().first().map(String::as_str), Some(endpoint), "{host}");
+    }
+    // Spellings are one host, and each is a registry of its own in the cache only by its name.
+    asked.lock().unwrap().clear();
+    world.get(&format!("https://{}:443/v2/", HOST.to_uppercase())).fails("the proxy refuses");
+    assert_eq!(asked.lock().unwrap()[0], "api.ecr.us-east-1.amazonaws.com:443");
+    asked.lock().unwrap().clear();
+    world.get("public.ecr.aws").misses();
+    assert_eq!(asked.lock().unwrap()[0], "api.ecr-public.us-east-1.amazonaws.com:443");
+}
+
+#[test]
+fn metadata_services_are_never_asked_through_the_proxy() {
+    let mut world = World::new();
+    let aws = Aws::start(&mut world);
+    let asked = refusing_proxy(&mut world);
+    world.set("HTTP_PROXY", "http://127.0.0.1:9");
+    world.set("NO_PROXY", "");
+    world.unset("AWS_ENDPOINT_URL");
+    world.unset("AWS_ACCESS_KEY_ID");
+    world.unset("AWS_SECRET_ACCESS_KEY");
+    world.unset("AWS_EC2_METADATA_DISABLED");
+    let metadata = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", metadata.local_addr().unwrap());
+    world.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url);
+    world.get(HOST).fails("no AWS credentials found");
+    metadata.set_nonblocking(true).unwrap();
+    assert!(metadata.accept().is_ok(), "the instance's service was asked");
+    world.coffer(&["get"]).env("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{url}/creds")).input(HOST).run();
+    assert!(metadata.accept().is_ok(), "the container's service was asked");
+    assert!(asked.lock().unwrap().is_empty());
+    assert_eq!(aws.calls(), 0);
+}
+
+#[test]
+fn each_registry_has_its_own_profile() {
+    let mut world = World::new();
+    let aws = Aws::start(&mut world);
+    world.unset("AWS_ACCESS_KEY_ID");
+    world.unset("AWS_SECRET_ACCESS_KEY");
+    let mut profiles = String::new();
+    let mut rules = String::new();
+    for name in ["dev", "prod"] {
+        let account = if name == "dev" { "111111111111" } else { "222222222222" };
+        profiles += &format!(
+            "[profile {name}]\naws_access_key_id = AKID{name}\naws_secret_access_key = x\nregion = eu-west-1\n"
+        );
+        rules += &format!("[[registry]]\nmatch = \"{account}.dkr.ecr.*\"\nprofile = \"{name}\"\n");
+    }
+    world.write(".aws/config", &profiles);
+    world.config(&rules);
+    world.get("111111111111.dkr.ecr.us-east-1.amazonaws.com").ok();
+    world.get("222222222222.dkr.ecr.us-east-1.amazonaws.com").ok();
+    let scopes: Vec<String> =
+        aws.asked().iter().map(|asked| asked.scope.split('/').next().unwrap().to_owned()).collect();
+    assert_eq!(scopes, ["AKIDdev", "AKIDprod"]);
+    // Keys in the environment do not win over a rule's profile.
+    let call = world.coffer(&["get"]).env("AWS_ACCESS_KEY_ID", "AKIDENV").env("AWS_SECRET_ACCESS_KEY", "x");
+    call.env("AWS_ECR_DISABLE_CACHE", "1").input("111111111111.dkr.ecr.us-east-1.amazonaws.com").run().ok();
+    assert!(aws.asked()[2].scope.starts_with("AKIDdev/"));
+}
+
+#[test]
+fn what_aws_refuses_is_said_with_its_cure() {
+    let mut world = World::new();
+    let aws = Aws::start(&mut world);
+    for (code, message, words, cure) in [
+        (
+            "AccessDeniedException",
+            "User: arn:aws:iam::1:user/bob is not authorized to perform: ecr:GetAuthorizationToken",
+            "access denied: User: arn:aws:iam::1:user/bob",
+            "IAM",
+        ),
+        (
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+            "the AWS session has expired",
+            "aws sso login",
+        ),
+        (
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+            "does not know the access key",
+            "get-caller-identity",
+        ),
+        (
+            "InvalidSignatureException",
+            "The request signature we calculated does not match",
+            "not that of the access key",
+            "get-caller-identity",
+        ),
+        ("InvalidSignatureException", "Signature expired: 2026 is now earlier than 2027", "clock", "timedatectl"),
+        ("ThrottlingException", "Rate exceeded", "AWS throttles: Rate exceeded", "wait"),
+        ("ServerException", "oops", "oops", "try again"),
+    ] {
+        aws.reply(Reply::Error(400, code, message));
+        let outcome = world.get(HOST);
+        let hint = outcome.stderr.lines().nth(1).unwrap_or_default().to_owned();
+        assert!(hint.contains(cure), "{code}: {hint}");
+        outcome.fails(words);
+    }
+}
+
+/// The AWS CLI reads the same files.
+#[test]
+fn what_the_profile_lacks_is_said_with_its_cure() {
+    let mut world = World::new();
+    let _aws = Aws::start(&mut world);
+    world.unset("AWS_ACCESS_KEY_ID");
+    world.unset("AWS_SECRET_ACCESS_KEY");
+    world.write(".aws/config", PROFILES);
+    for (profile, words, cure) in [
+        ("gone", "there is no AWS profile gone", "list-profiles"),
+        ("orphan", "no AWS profile gone, which profile orphan names", "list-profiles"),
+        ("loop", "infinite loop", "mend the profile"),
+        ("half", "missing aws_secret_access_key", "mend the profile"),
+        ("empty", "no AWS credentials found", "AWS_PROFILE"),
+        ("sso", "the SSO session of profile sso has expired", "aws sso login --profile sso"),
+        ("login", "the login session of profile login has expired", "aws login --profile login"),
+        ("garbage", "could not parse response", "credential_process"),
+        ("failing", "exit status: 3", "credential_process"),
+        ("mfa", "needs an MFA code", "mfa_serial"),
+        ("chained", "AWS profile mfa needs an MFA code", "mfa_serial"),
+    ] {
+        let outcome = world.coffer(&["get"]).env("AWS_PROFILE", profile).input(HOST).run();
+        let hint = outcome.stderr.lines().nth(1).unwrap_or_default().to_owned();
+        assert!(hint.contains(cure), "{profile}: {hint}");
+        outcome.fails(words);
+    }
+    world.write("broken", "[default]\nregion = x\n[profile broken\n");
+    let broken = world.home().join("broken");
+    let outcome = world.coffer(&["get"]).env("AWS_CONFIG_FILE", broken.to_str().unwrap()).input(HOST).run();
+    outcome.fails("broken on line 3");
+    world
+        .coffer(&["get"])
+        .env("AWS_ACCESS_KEY_ID", "A\nB")
+        .env("AWS_SECRET_ACCESS_KEY", "x")
+        .input(HOST)
+        .run()
+        .fails("AWS_ACCESS_KEY_ID holds a control character");
+    world.config("[ecr]\ntimeout = \"2s\"\n");
+    world.coffer(&["get"]).env("AWS_PROFILE", "hanging").input(HOST).run().fails("no answer within 2 s");
+}
+
+const PROFILES: &str = "
+[profile keys]
+aws_access_key_id = A
+aws_secret_access_key = b
+[profile orphan]
+role_arn = arn:aws:iam::2:role/r
+source_profile = gone
+[profile loop]
+role_arn = arn:aws:iam::2:role/r
+source_profile = pool
+[profile pool]
+role_arn = arn:aws:iam::2:role/r
+source_profile = loop
+[profile half]
+aws_access_key_id = A
+[profile empty]
+region = us-east-1
+[profile sso]
+sso_session = s
+sso_account_id = 123456789012
+sso_role_name = r
+[sso-session s]
+sso_region = us-east-1
+sso_start_url = https://example.awsapps.com/start
+[profile login]
+login_session = arn:aws:iam::1:user/x
+[profile garbage]
+credential_process = echo garbage
+[profile failing]
+credential_process = sh -c \"exit 3\"
+[profile hanging]
+credential_process = sleep 5
+[profile mfa]
+role_arn = arn:aws:iam::2:role/r
+source_profile = keys
+mfa_serial = arn:aws:iam::1:mfa/x
+[profile chained]
+role_arn = arn:aws:iam::2:role/s
+source_profile = mfa
+";
+
+#[test]
+fn a_certificate_is_trusted_where_aws_ca_bundle_says_so() {
+    let mut world = World::new();
+    let script = "set -e; exec 2>/dev/null
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key -out leaf.csr -subj /CN=leaf
+        printf 'subjectAltName=IP:127.0.0.1' > ext
+        openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf.pem -days 2 -extfile ext";
+    world.call("sh", &["-c", script]).run().ok();
+    let port = free_port();
+    let mut server = world.command("openssl");
+    server.args(["s_server", "-quiet", "-www", "-cert", "leaf.pem", "-key", "leaf.key", "-accept", &port.to_string()]);
+    let _server = Server::listening(server, port);
+    world.set("AWS_ENDPOINT_URL", &format!("https://127.0.0.1:{port}"));
+    world.set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
+    world.set("AWS_SECRET_ACCESS_KEY", "nobody's");
+    world.get(HOST).fails("the certificate is not trusted");
+    let bundle = world.home().join("ca.pem");
+    let trusted = world.coffer(&["get"]).env("AWS_CA_BUNDLE", bundle.to_str().unwrap()).input(HOST).run();
+    assert!(!trusted.stdout.contains("certificate"), "it was let in, and its page is no token: {trusted:#?}");
+    trusted.fails("cannot mint a token");
+    let empty = world.write("empty.pem", "# nothing\n");
+    let call = world.coffer(&["get"]).env("AWS_CA_BUNDLE", empty.to_str().unwrap());
+    call.input(HOST).run().fails("it holds no certificate");
+}
