@@ -42,6 +42,21 @@ impl Credential {
     }
 }
 
+/// A credential that answers a request, and what a person should know of it.
+#[derive(Debug)]
+pub struct Found {
+    /// What the registry is to be sent.
+    pub credential: Credential,
+    /// Why it is not as fresh as it should be.
+    pub warning: Option<Error>,
+}
+
+impl From<Credential> for Found {
+    fn from(credential: Credential) -> Self {
+        Self { credential, warning: None }
+    }
+}
+
 /// A credential and the name of its server, as written by whoever wrote it.
 #[derive(Debug)]
 pub struct Login {

@@ -8,10 +8,10 @@ use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-use crate::credential::{Credential, Login, read_wiped};
+use crate::credential::{Credential, Found, Login, read_wiped};
 use crate::deadline;
 use crate::error::{Error, Result};
-use crate::routes::{self, Found};
+use crate::routes;
 use crate::settings::Settings;
 
 /// The longest request that is taken, in bytes.

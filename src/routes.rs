@@ -4,9 +4,8 @@
 //! everything else is in the store.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
 
-use crate::credential::Credential;
+use crate::credential::{Credential, Found};
 use crate::ecr::{self, Registry};
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
@@ -63,7 +62,7 @@ pub fn store(settings: &Settings) -> Box<dyn Store + '_> {
 }
 
 /// The store of tokens for ECR. Never prompts: a token is sooner minted than a keyring unlocked.
-pub fn tokens(settings: &Settings) -> Box<dyn Store + '_> {
+fn tokens(settings: &Settings) -> Box<dyn Store + '_> {
     open(settings, Shelf::EcrTokens, false)
 }
 
@@ -74,27 +73,13 @@ fn open(settings: &Settings, shelf: Shelf, may_prompt: bool) -> Box<dyn Store + 
     }
 }
 
-/// A credential, and what a person should know of it.
-pub struct Found {
-    /// What the registry is to be sent.
-    pub credential: Credential,
-    /// Why it may not be good for long.
-    pub warning: Option<Error>,
-}
-
-impl From<Credential> for Found {
-    fn from(credential: Credential) -> Self {
-        Self { credential, warning: None }
-    }
-}
-
 /// The credential for a server, in the client's own spelling; `None` if there is none.
 pub fn get(settings: &Settings, request: &str) -> Result<Option<Found>> {
     let server: ServerKey = request.parse()?;
     let route = route(settings, &server);
     match route.source {
         Source::Store => Ok(stored(&*store(settings), &server)?.map(Found::from)),
-        Source::Ecr(host) => minted(settings, &server, &host, route.rule),
+        Source::Ecr(host) => minted(settings, &ecr_registry(settings, &server, host, route.rule)),
         Source::Helper(name) => Ok(helper::get(name, request)?.map(Found::from)),
         Source::Anonymous(Anonymous::Miss) => Ok(None),
         Source::Anonymous(Anonymous::Empty) => Ok(Some(Credential::empty().into())),
@@ -111,25 +96,31 @@ fn stored(store: &dyn Store, server: &ServerKey) -> Result<Option<Credential>> {
     Ok(None)
 }
 
-fn minted(
-    settings: &Settings,
-    server: &ServerKey,
-    host: &EcrHost,
-    rule: Option<(usize, &Rule)>,
-) -> Result<Option<Found>> {
-    let (tokens, logins) = (tokens(settings), store(settings));
-    // One token serves the whole registry, however it was asked for.
-    let whole = server.whole_registry();
-    let rule = rule.map(|(_, rule)| rule);
-    let registry = Registry { server: &whole, host, rule, tokens: &*tokens, logins: &*logins };
+fn minted(settings: &Settings, registry: &Registry) -> Result<Option<Found>> {
     match registry.token(settings) {
-        Ok(answer) => Ok(Some(Found { credential: answer.credential, warning: answer.warning })),
+        Ok(found) => Ok(Some(found)),
         // What is public can be pulled without a token, and must not fail for want of one.
-        Err(error) if host.is_public() => {
-            trace::debug(|| format!("no token for {}: {error}", host.host));
+        Err(error) if registry.host.is_public() => {
+            trace::debug(|| format!("no token for {}: {error}", registry.host.host));
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// A host of ECR with its shelves. One token serves the whole registry, however it was asked for.
+pub fn ecr_registry<'a>(
+    settings: &'a Settings,
+    server: &ServerKey,
+    host: EcrHost,
+    rule: Option<(usize, &'a Rule)>,
+) -> Registry<'a> {
+    Registry {
+        server: server.whole_registry(),
+        host,
+        rule: rule.map(|(_, rule)| rule),
+        tokens: ecr::may_keep(settings).then(|| tokens(settings)),
+        logins: store(settings),
     }
 }
 
@@ -165,12 +156,6 @@ pub fn erase(settings: &Settings, request: &str) -> Result<()> {
     }
 }
 
-/// Until when a kept token would be answered for a host of ECR.
-pub fn kept_until(settings: &Settings, server: &ServerKey, host: &EcrHost, rule: Option<&Rule>) -> Option<SystemTime> {
-    let (tokens, logins) = (tokens(settings), store(settings));
-    Registry { server: &server.whole_registry(), host, rule, tokens: &*tokens, logins: &*logins }.kept_until()
-}
-
 /// Server to username, of the registries that a `get` would answer without asking anybody: from the store, and of ECR
 /// those with a token that is still valid; and what was left out because it could not be named.
 ///
@@ -183,7 +168,7 @@ pub fn list(settings: &Settings) -> Result<(BTreeMap<String, String>, Vec<Error>
         .into_iter()
         .filter(|(server, _)| server.is_registry() && is_source(server, |source| matches!(source, Source::Store)))
         .map(|(server, held)| (server, held.username));
-    let from_ecr = ecr::with_token(&*tokens(settings))?
+    let from_ecr = ecr::with_token(&*tokens(settings))
         .into_iter()
         .filter(|server| is_source(server, |source| matches!(source, Source::Ecr(_))))
         .map(|server| (server, "AWS".into()));

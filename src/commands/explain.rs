@@ -77,14 +77,14 @@ fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> E
         Source::Anonymous(_) => explanation.source = "anonymous",
         Source::Ecr(host) => {
             explanation.source = "ecr";
-            let cached_until = routes::kept_until(settings, key, &host, rule).map(moment);
+            let registry = routes::ecr_registry(settings, key, host, route.rule);
             explanation.ecr = Some(Ecr {
-                cached_until,
-                public: host.is_public(),
-                account: host.account,
-                region: host.region,
-                fips: host.fips,
-                dual_stack: host.dual_stack,
+                cached_until: registry.kept_until().map(moment),
+                public: registry.host.is_public(),
+                account: registry.host.account,
+                region: registry.host.region,
+                fips: registry.host.fips,
+                dual_stack: registry.host.dual_stack,
                 profile: rule.and_then(|rule| rule.profile.clone()),
                 role_arn: rule.and_then(|rule| rule.role_arn.clone()),
             });

@@ -5,7 +5,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use crate::credential::Credential;
+use crate::credential::{Credential, Found};
 use crate::deadline;
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
@@ -28,74 +28,65 @@ use token::{Label, Token};
 /// What a token is asked for, and where tokens and logins are kept.
 pub struct Registry<'a> {
     /// The name under which clients ask.
-    pub server: &'a ServerKey,
+    pub server: ServerKey,
     /// The ECR host behind it.
-    pub host: &'a EcrHost,
+    pub host: EcrHost,
     /// The rule that matched, for who asks.
     pub rule: Option<&'a Rule>,
-    /// Tokens that were minted.
-    pub tokens: &'a dyn Store,
+    /// Tokens that were minted; `None` where none may be kept.
+    pub tokens: Option<Box<dyn Store + 'a>>,
     /// What `docker login` stored.
-    pub logins: &'a dyn Store,
-}
-
-/// A credential, and what a person should know of it.
-pub struct Answer {
-    /// User `AWS` and the password.
-    pub credential: Credential,
-    /// Why it is not a fresh one.
-    pub warning: Option<Error>,
+    pub logins: Box<dyn Store + 'a>,
 }
 
 impl Registry<'_> {
     /// A token: a kept one in the first half of its life, else a new one, else whatever is still valid.
-    ///
-    /// Of several processes that need a new one, one asks AWS, and the others take what it kept.
-    pub fn token(&self, settings: &Settings) -> Result<Answer> {
+    pub fn token(&self, settings: &Settings) -> Result<Found> {
         let fingerprint = fingerprint::fingerprint(self.rule);
-        let may_keep = may_keep(settings);
+        let is_fresh = |label: &Label| label.fingerprint == fingerprint && label.is_fresh(SystemTime::now());
+        let is_valid = |label: &Label| label.fingerprint == fingerprint && label.is_valid(SystemTime::now());
+        if let Some(kept) = self.kept(is_fresh) {
+            return Ok(kept.into());
+        }
+        let error = match self.new_token(settings, &fingerprint, is_fresh) {
+            Ok(credential) => return Ok(credential.into()),
+            Err(error) => error,
+        };
+        match self.kept(is_valid).or_else(|| self.pasted()) {
+            Some(credential) => Ok(Found { credential, warning: Some(error) }),
+            None => Err(error),
+        }
+    }
+
+    /// Of several processes that need a new token, one asks AWS, and the others take what it kept.
+    fn new_token(
+        &self,
+        settings: &Settings,
+        fingerprint: &str,
+        is_fresh: impl Fn(&Label) -> bool,
+    ) -> Result<Credential> {
         let started = Instant::now();
-        let fresh = |label: &Label| label.fingerprint == fingerprint && label.is_fresh(SystemTime::now());
-        if may_keep && let Some(credential) = self.kept(fresh) {
-            return Ok(Answer { credential, warning: None });
+        let _turn = self.turn(settings)?;
+        if let Some(kept) = self.kept(is_fresh) {
+            return Ok(kept);
         }
-        let turn = if may_keep { self.turn(settings)? } else { None };
-        if turn.is_some()
-            && let Some(credential) = self.kept(fresh)
-        {
-            return Ok(Answer { credential, warning: None });
-        }
-        let limit = settings.ecr.timeout.saturating_sub(started.elapsed());
-        match mint::mint(self.host, self.rule, limit) {
-            Ok(token) => {
-                if may_keep {
-                    self.keep(&token, fingerprint);
-                }
-                Ok(Answer { credential: token.credential, warning: None })
-            }
-            Err(error) => {
-                let valid = |label: &Label| label.fingerprint == fingerprint && label.is_valid(SystemTime::now());
-                let kept = if may_keep { self.kept(valid) } else { None };
-                match kept.or_else(|| self.pasted()) {
-                    Some(credential) => Ok(Answer { credential, warning: Some(error) }),
-                    None => Err(error),
-                }
-            }
-        }
+        let token = mint::mint(&self.host, self.rule, settings.ecr.timeout.saturating_sub(started.elapsed()))?;
+        self.keep(&token, fingerprint);
+        Ok(token.credential)
     }
 
     /// Until when the kept token would be answered instead of nothing; `None` without one for who would ask now.
     pub fn kept_until(&self) -> Option<SystemTime> {
-        let label = label(&self.tokens.find(self.server).ok()??.username)?;
+        let label = label(&self.tokens.as_ref()?.find(&self.server).ok()??.username)?;
         let answers = label.is_valid(SystemTime::now()) && label.fingerprint == fingerprint::fingerprint(self.rule);
         answers.then_some(label.expires)
     }
 
     /// The kept token, if its label is as wanted. Only then is it opened.
     fn kept(&self, wanted: impl Fn(&Label) -> bool) -> Option<Credential> {
-        let held = self.tokens.find(self.server).ok()??;
-        label(&held.username).filter(&wanted)?;
-        let kept = self.tokens.get(self.server);
+        let tokens = self.tokens.as_ref()?;
+        label(&tokens.find(&self.server).ok()??.username).filter(&wanted)?;
+        let kept = tokens.get(&self.server);
         let mut credential = kept.inspect_err(|error| trace::debug(|| format!("the kept token: {error}"))).ok()??;
         // Another may have taken its place meanwhile.
         label(&credential.username).filter(&wanted)?;
@@ -103,8 +94,11 @@ impl Registry<'_> {
         Some(credential)
     }
 
-    /// The right to ask AWS for this registry; `None` where nothing can be written, so that nobody waits.
+    /// The right to ask AWS for this registry; `None` where nothing can be kept, so that waiting would not help.
     fn turn(&self, settings: &Settings) -> Result<Option<Lock>> {
+        if self.tokens.is_none() {
+            return Ok(None);
+        }
         deadline::waiting_for("another process that asks AWS");
         let directory = settings.directory.join("ecr");
         if files::create_directory(&directory).is_err() {
@@ -121,12 +115,14 @@ impl Registry<'_> {
         }
     }
 
-    fn keep(&self, token: &Token, fingerprint: String) {
+    /// Keeps a token, unless it arrived expired, and sweeps out those that have expired meanwhile.
+    fn keep(&self, token: &Token, fingerprint: &str) {
         let now = SystemTime::now();
+        let Some(tokens) = &self.tokens else { return };
         let Some(expires) = token.expires.filter(|expires| now < *expires) else { return };
-        let label = Label { minted: now, expires, fingerprint };
+        let label = Label { minted: now, expires, fingerprint: fingerprint.into() };
         let labelled = Credential { username: label.to_string(), secret: token.credential.secret.clone() };
-        let kept = self.tokens.put(self.server, &labelled).and_then(|()| prune(self.tokens, now));
+        let kept = tokens.put(&self.server, &labelled).and_then(|()| prune(&**tokens, now));
         if let Err(error) = kept {
             trace::debug(|| format!("the token is not kept: {error}"));
         }
@@ -134,22 +130,22 @@ impl Registry<'_> {
 
     /// What `docker login` stored, while it is valid.
     fn pasted(&self) -> Option<Credential> {
-        let since = self.logins.find(self.server).ok()??.since?;
-        let credential = self.logins.get(self.server).ok()??;
+        let since = self.logins.find(&self.server).ok()??.since?;
+        let credential = self.logins.get(&self.server).ok()??;
         (SystemTime::now() < token::pasted_expiry(&credential, since)).then_some(credential)
     }
 }
 
-/// The servers that have a token which is still valid.
-pub fn with_token(tokens: &dyn Store) -> Result<Vec<ServerKey>> {
+/// The servers that have a token which is still valid. A shelf that cannot be read has none.
+pub fn with_token(tokens: &dyn Store) -> Vec<ServerKey> {
     let now = SystemTime::now();
-    let held = tokens.list()?.held;
+    let held = tokens.list().unwrap_or_default().held;
     let valid = held.into_iter().filter(|(_, held)| label(&held.username).is_some_and(|label| label.is_valid(now)));
-    Ok(valid.map(|(server, _)| server).collect())
+    valid.map(|(server, _)| server).collect()
 }
 
-/// `AWS_ECR_DISABLE_CACHE` is docker-credential-ecr-login's, with any value.
-fn may_keep(settings: &Settings) -> bool {
+/// Whether tokens may be kept. `AWS_ECR_DISABLE_CACHE` is docker-credential-ecr-login's, with any value.
+pub fn may_keep(settings: &Settings) -> bool {
     settings.ecr.cache && std::env::var_os("AWS_ECR_DISABLE_CACHE").is_none()
 }
 
