@@ -66,6 +66,11 @@ fn tokens(settings: &Settings) -> Box<dyn Store + '_> {
     open(settings, Shelf::EcrTokens, false)
 }
 
+/// The store of AWS sessions that codes of MFA devices have begun.
+pub fn aws_sessions(settings: &Settings) -> Box<dyn Store + '_> {
+    open(settings, Shelf::AwsSessions, settings.may_prompt)
+}
+
 fn open(settings: &Settings, shelf: Shelf, may_prompt: bool) -> Box<dyn Store + '_> {
     match settings.store {
         StoreKind::Age => Box::new(AgeDir::new(settings, shelf, may_prompt)),
@@ -121,6 +126,7 @@ pub fn ecr_registry<'a>(
         rule: rule.map(|(_, rule)| rule),
         tokens: ecr::may_keep(settings).then(|| tokens(settings)),
         logins: store(settings),
+        sessions: aws_sessions(settings),
     }
 }
 

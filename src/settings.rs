@@ -108,6 +108,13 @@ pub struct Rule {
     pub mfa_serial: Option<String>,
 }
 
+impl Rule {
+    /// Whether a registry that it matches may be minted for.
+    pub fn asks_aws(&self) -> bool {
+        self.helper.is_none() && self.anonymous.is_none()
+    }
+}
+
 /// What an anonymous registry answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Anonymous {
@@ -272,7 +279,7 @@ fn check_rule(rule: &Rule) -> Result<(), &'static str> {
     }
     let is_about_aws =
         rule.profile.is_some() || rule.role_arn.is_some() || rule.region.is_some() || rule.mfa_serial.is_some();
-    if is_about_aws && (rule.helper.is_some() || rule.anonymous.is_some()) {
+    if is_about_aws && !rule.asks_aws() {
         return Err("profile, role-arn, region and mfa-serial are for ECR, not for a helper or an anonymous registry");
     }
     if (rule.external_id.is_some() || rule.session_name.is_some()) && rule.role_arn.is_none() {

@@ -11,6 +11,7 @@ use crate::settings::Settings;
 
 mod explain;
 mod ls;
+mod mfa;
 mod setup;
 
 /// Docker credential helper that keeps every registry login encrypted and mints Amazon ECR tokens.
@@ -32,6 +33,7 @@ enum Command {
     Setup(setup::Arguments),
     Ls(ls::Arguments),
     Explain(explain::Arguments),
+    Mfa(mfa::Arguments),
 }
 
 /// Whether a first argument is for this face of the program, not for the protocol.
@@ -47,6 +49,7 @@ impl Arguments {
             Command::Setup(arguments) => setup::run(arguments, settings),
             Command::Ls(_) => ls::run(&settings, out),
             Command::Explain(arguments) => explain::run(arguments, &settings, out),
+            Command::Mfa(arguments) => mfa::run(arguments, &settings),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Minting: the one call to AWS, on the one async runtime of this program.
+//! The calls to AWS, on the one async runtime of this program.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,6 +6,7 @@ use aws_config::{Region, SdkConfig};
 use aws_sdk_ecr::primitives::DateTime;
 use zeroize::Zeroizing;
 
+use super::mfa::{self, Identity};
 use super::problem::{CHECK_NETWORK, Problem};
 use super::token::{self, Token};
 use super::who;
@@ -13,41 +14,59 @@ use crate::deadline;
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
 use crate::settings::Rule;
+use crate::store::Store;
 use crate::trace;
 
-/// A fresh token for a registry, asked of AWS as the rule says.
+/// A fresh token for a registry, asked of AWS as the rule says. `sessions` holds what codes of MFA devices have begun.
 ///
 /// Takes no longer than `limit`, the resolving of names and credentials included.
-pub fn mint(host: &EcrHost, rule: Option<&Rule>, limit: Duration) -> Result<Token> {
-    deadline::waiting_for("AWS");
+pub fn mint(host: &EcrHost, rule: Option<&Rule>, sessions: &dyn Store, limit: Duration) -> Result<Token> {
     trace::debug(|| format!("minting for {} in {}", host.host, host.region));
-    ask(host, rule, limit).map_err(|Problem { what, cure }| Error::Mint {
-        host: host.host.clone(),
-        problem: what,
-        cure,
-    })
+    within(limit, token(host, rule, sessions)).map_err(|problem| problem.minting(&host.host))
 }
 
-fn ask(host: &EcrHost, rule: Option<&Rule>, limit: Duration) -> Result<Token, Problem> {
-    if rule.is_some_and(|rule| rule.mfa_serial.is_some()) {
-        return Err(Problem::new(
-            "its rule names an mfa-serial, which this version cannot use",
-            "remove mfa-serial from the rule",
-        ));
-    }
+/// The device that an identity needs a code of, if it needs one.
+pub fn mfa_serial(rule: Option<&Rule>, limit: Duration) -> Result<Option<String>> {
+    let found = within(limit, who::mfa_user(rule));
+    Ok(found.map_err(Problem::beginning)?.map(|(identity, _)| identity.serial))
+}
+
+/// Begins a session with a code, and keeps it. When it ends, and the device; `None` if no code is needed.
+pub fn begin_session(
+    rule: Option<&Rule>,
+    code: &str,
+    sessions: &dyn Store,
+    limit: Duration,
+) -> Result<Option<SystemTime>> {
+    let begun = within(limit, async {
+        let Some((identity, config)) = who::mfa_user(rule).await? else { return Ok(None) };
+        Ok(Some((identity.begin(&config, code).await?, identity.serial)))
+    });
+    let Some((session, serial)) = begun.map_err(Problem::beginning)? else { return Ok(None) };
+    session.keep(sessions, &serial)?;
+    Ok(Some(session.expires))
+}
+
+/// Runs something on the one runtime, for no longer than `limit`.
+fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    deadline::waiting_for("AWS");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime
         .map_err(|error| Problem::new(format!("no async runtime: {error}"), "see the process's limits: ulimit -a"))?;
-    let minted = runtime.block_on(async { tokio::time::timeout(limit, token(host, rule)).await });
+    let done = runtime.block_on(async { tokio::time::timeout(limit, work).await });
     // Dropping it would wait for a name server that does not answer.
     runtime.shutdown_background();
-    minted.unwrap_or_else(|_| {
+    done.unwrap_or_else(|_| {
         Err(Problem::new(format!("no answer within {:.0} s", limit.as_secs_f64().ceil()), CHECK_NETWORK))
     })
 }
 
-async fn token(host: &EcrHost, rule: Option<&Rule>) -> Result<Token, Problem> {
-    let config = who::sdk_config(host, rule).await?;
+async fn token(host: &EcrHost, rule: Option<&Rule>, sessions: &dyn Store) -> Result<Token, Problem> {
+    let session = async |identity: &Identity| {
+        let closed = |error: Error| Problem::new(error.to_string(), error.hint().unwrap_or_default());
+        mfa::kept(sessions, &identity.serial).map_err(closed)
+    };
+    let config = who::sdk_config(host, rule, session).await?;
     let reply = if host.is_public() { public_token(&config).await } else { private_token(&config, host).await };
     let (token, expires) = reply.map_err(|error| Problem::of(error.as_ref(), who::profile(rule).as_deref()))?;
     let malformed = |what| Problem::new(what, "try again, and check AWS_ENDPOINT_URL");

@@ -3,7 +3,7 @@
 //! Shelves are passed in; nothing here depends on one being open. A shelf that is locked, broken or cannot be written
 //! costs a call to AWS, never an error.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::credential::{Credential, Found};
 use crate::deadline;
@@ -18,11 +18,13 @@ use crate::trace;
 
 mod fingerprint;
 mod https;
+mod mfa;
 mod mint;
 mod problem;
 mod token;
 mod who;
 
+pub use mint::{begin_session, mfa_serial};
 use token::{Label, Token};
 
 /// What a token is asked for, and where tokens and logins are kept.
@@ -37,6 +39,8 @@ pub struct Registry<'a> {
     pub tokens: Option<Box<dyn Store + 'a>>,
     /// What `docker login` stored.
     pub logins: Box<dyn Store + 'a>,
+    /// Sessions that codes of MFA devices have begun.
+    pub sessions: Box<dyn Store + 'a>,
 }
 
 impl Registry<'_> {
@@ -70,9 +74,19 @@ impl Registry<'_> {
         if let Some(kept) = self.kept(is_fresh) {
             return Ok(kept);
         }
-        let token = mint::mint(&self.host, self.rule, settings.ecr.timeout.saturating_sub(started.elapsed()))?;
-        self.keep(&token, fingerprint);
+        let token = self.mint(settings.ecr.timeout.saturating_sub(started.elapsed()), fingerprint)?;
         Ok(token.credential)
+    }
+
+    /// Asks AWS, whatever is kept, and keeps the answer.
+    pub fn renew(&self, settings: &Settings) -> Result<()> {
+        self.mint(settings.ecr.timeout, &fingerprint::fingerprint(self.rule)).map(drop)
+    }
+
+    fn mint(&self, limit: Duration, fingerprint: &str) -> Result<Token> {
+        let token = mint::mint(&self.host, self.rule, &*self.sessions, limit)?;
+        self.keep(&token, fingerprint);
+        Ok(token)
     }
 
     /// Until when the kept token would be answered instead of nothing; `None` without one for who would ask now.

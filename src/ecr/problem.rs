@@ -8,7 +8,7 @@ use std::error::Error;
 
 use aws_sdk_ecr::error::ErrorMetadata;
 
-use crate::error::one_line;
+use crate::error::{self, one_line};
 
 /// The most that is quoted of the SDK, in characters.
 const MAX_QUOTE: usize = 400;
@@ -30,6 +30,16 @@ impl Problem {
     /// A problem of our own finding.
     pub fn new(what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self { what: what.into(), cure: cure.into() }
+    }
+
+    /// The error of a token that could not be minted.
+    pub fn minting(self, host: &str) -> error::Error {
+        error::Error::Mint { host: host.into(), problem: self.what, cure: self.cure }
+    }
+
+    /// The error of a session that could not be begun.
+    pub fn beginning(self) -> error::Error {
+        error::Error::Command { message: format!("no session was begun: {}", self.what), cure: self.cure }
     }
 
     /// What an error of the SDK means. `profile` is the one that asks, for the commands that renew it.

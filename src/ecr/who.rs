@@ -15,14 +15,14 @@ use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
-use aws_config::sts::AssumeRoleProvider;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_runtime::env_config::file::EnvConfigFiles;
-use aws_sdk_ecr::config::{SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
 use aws_types::os_shim_internal::{Env, Fs};
 
 use super::https;
+use super::mfa::{self, Identity};
 use super::problem::Problem;
 use crate::ecr_host::EcrHost;
 use crate::settings::Rule;
@@ -39,14 +39,48 @@ pub fn profile(rule: Option<&Rule>) -> Option<String> {
     named.or_else(|| env::var("AWS_PROFILE").ok().filter(|name| !name.is_empty()))
 }
 
-/// Credentials, region and client for every call.
-pub async fn sdk_config(host: &EcrHost, rule: Option<&Rule>) -> Result<SdkConfig, Problem> {
+/// Credentials, region and client for a call to mint. `session` gives what a code has begun for an MFA device.
+pub async fn sdk_config(
+    host: &EcrHost,
+    rule: Option<&Rule>,
+    session: impl AsyncFnOnce(&Identity) -> Result<Option<Credentials>, Problem>,
+) -> Result<SdkConfig, Problem> {
+    let profiles = checked_profiles(rule).await?;
+    if let Some(identity) = mfa::identity(&profiles, rule) {
+        let session = session(&identity).await?;
+        let config = base_config(identity.base.as_deref(), region(rule, Some(&host.region)).await).await?;
+        return match session {
+            Some(session) => Ok(identity.assume(config, session).await),
+            None if identity.is_needed => Err(Problem::new(
+                format!("the MFA device {} has given no code for today", identity.serial),
+                format!("docker-credential-coffer mfa {}", host.host),
+            )),
+            None => Ok(mfa::in_role(config, rule).await),
+        };
+    }
+    let config = base_config(rule.and_then(|rule| rule.profile.as_deref()), region(rule, Some(&host.region)).await);
+    Ok(mfa::in_role(config.await?, rule).await)
+}
+
+/// Who asks under a rule if that takes an MFA device, with the configuration of the user behind the roles.
+pub async fn mfa_user(rule: Option<&Rule>) -> Result<Option<(Identity, SdkConfig)>, Problem> {
+    let Some(identity) = mfa::identity(&checked_profiles(rule).await?, rule) else { return Ok(None) };
+    let config = base_config(identity.base.as_deref(), region(rule, None).await).await?;
+    Ok(Some((identity, config)))
+}
+
+async fn checked_profiles(rule: Option<&Rule>) -> Result<ProfileSet, Problem> {
     check_keys()?;
-    check_profile(&profiles().await?, profile(rule).as_deref())?;
+    let profiles = profiles().await?;
+    check_profile(&profiles, profile(rule).as_deref())?;
+    Ok(profiles)
+}
+
+/// With the credentials of one profile, or of the default chain.
+async fn base_config(profile: Option<&str>, region: Option<Region>) -> Result<SdkConfig, Problem> {
     let http = https::proxied()?;
-    let region = region(host, rule).await;
     let provider = provider_config(region.clone(), http.clone());
-    let credentials = match rule.and_then(|rule| rule.profile.as_deref()) {
+    let credentials = match profile {
         // Alone, not first in a chain: what it does not hold must not be answered by somebody else.
         Some(profile) => SharedCredentialsProvider::new(
             ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build(),
@@ -57,13 +91,8 @@ pub async fn sdk_config(host: &EcrHost, rule: Option<&Rule>) -> Result<SdkConfig
         .http_client(http)
         .retry_config(RetryConfig::standard())
         .region(region)
-        .credentials_provider(credentials)
-        .load()
-        .await;
-    Ok(match rule.and_then(|rule| rule.role_arn.as_deref().map(|arn| (rule, arn))) {
-        Some((rule, arn)) => in_role(config, rule, arn).await,
-        None => config,
-    })
+        .credentials_provider(credentials);
+    Ok(config.load().await)
 }
 
 fn provider_config(region: Option<Region>, http: SharedHttpClient) -> ProviderConfig {
@@ -101,7 +130,6 @@ async fn profiles() -> Result<ProfileSet, Problem> {
 }
 
 /// A profile that does not exist is an error: the SDK would go on to the instance's role, and ask as somebody else.
-/// So is one that needs a code, itself or through its `source_profile`: the SDK would ask without.
 fn check_profile(profiles: &ProfileSet, name: Option<&str>) -> Result<(), Problem> {
     let selected = name.unwrap_or("default");
     let mut next = Some(selected);
@@ -111,12 +139,6 @@ fn check_profile(profiles: &ProfileSet, name: Option<&str>) -> Result<(), Proble
         let Some(found) = profiles.get_profile(name) else {
             return if name == "default" { Ok(()) } else { Err(no_such_profile(name, seen.last())) };
         };
-        if found.get("mfa_serial").is_some() && found.get("role_arn").is_some() {
-            return Err(Problem::new(
-                format!("AWS profile {name} needs an MFA code, which this version cannot ask for"),
-                "name a profile without mfa_serial, or docker login with a token: aws ecr get-login-password",
-            ));
-        }
         seen.push(name);
         next = found.get("source_profile");
     }
@@ -149,21 +171,9 @@ fn default_chain(proxied: &ProviderConfig) -> Result<CredentialsProviderChain, P
         .or_else("Ec2InstanceMetadata", instance.build()))
 }
 
-async fn in_role(config: SdkConfig, rule: &Rule, arn: &str) -> SdkConfig {
-    let mut role = AssumeRoleProvider::builder(arn).configure(&config);
-    if let Some(id) = &rule.external_id {
-        role = role.external_id(id);
-    }
-    if let Some(name) = &rule.session_name {
-        role = role.session_name(name);
-    }
-    let credentials = SharedCredentialsProvider::new(role.build().await);
-    config.into_builder().credentials_provider(credentials).build()
-}
-
-/// Where STS and SSO are asked: the rule's region, the environment's, the profile's, else the host's own.
+/// Where STS and SSO are asked: the rule's region, the environment's, the profile's, else `fallback`, the host's own.
 /// Not the metadata service's: asking it would cost seconds wherever there is none.
-async fn region(host: &EcrHost, rule: Option<&Rule>) -> Option<Region> {
+async fn region(rule: Option<&Rule>, fallback: Option<&str>) -> Option<Region> {
     let mut from_profile = ProfileFileRegionProvider::builder();
     if let Some(profile) = profile(rule) {
         from_profile = from_profile.profile_name(profile);
@@ -171,7 +181,7 @@ async fn region(host: &EcrHost, rule: Option<&Rule>) -> Option<Region> {
     RegionProviderChain::first_try(rule.and_then(|rule| rule.region.clone()).map(Region::new))
         .or_else(EnvironmentVariableRegionProvider::new())
         .or_else(from_profile.build())
-        .or_else(Region::new(host.region.clone()))
+        .or_else(Region::new(fallback.unwrap_or("us-east-1").to_owned()))
         .region()
         .await
 }

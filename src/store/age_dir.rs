@@ -5,6 +5,7 @@
 //! DIR/store/.age-recipients         who can read what is written, one a line
 //! DIR/store/<server>/<username>.age the protocol's JSON, encrypted
 //! DIR/ecr/<server>/<label>.age      the same, of a token
+//! DIR/aws/<device>/<label>.age      the same, of a session
 //! ```
 //!
 //! Both names are percent-encoded and readable, so that `list` and a miss need no key; what the file
@@ -54,6 +55,7 @@ impl<'a> AgeDir<'a> {
         let root = match shelf {
             Shelf::Logins => logins(settings),
             Shelf::EcrTokens => settings.directory.join("ecr"),
+            Shelf::AwsSessions => settings.directory.join("aws"),
         };
         Self { settings, root, may_prompt }
     }

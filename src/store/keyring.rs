@@ -1,6 +1,6 @@
 //! The store in the OS keyring: one item a credential.
 //!
-//! Service `docker-credential-coffer` (`docker-credential-coffer ecr` for tokens), user = the server key, login = the username, and as the secret the
+//! Service `docker-credential-coffer` (with ` ecr` for tokens, ` aws` for sessions), user = the server key, login = the username, and as the secret the
 //! protocol's own JSON, so that the username is bound to it and comes back on every system.
 
 use std::time::SystemTime;
@@ -23,6 +23,7 @@ impl Keyring {
         let service = match shelf {
             Shelf::Logins => "docker-credential-coffer",
             Shelf::EcrTokens => "docker-credential-coffer ecr",
+            Shelf::AwsSessions => "docker-credential-coffer aws",
         };
         Self { service, may_prompt }
     }

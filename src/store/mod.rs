@@ -17,6 +17,8 @@ pub enum Shelf {
     Logins,
     /// Tokens for ECR; in the username's place stands what must be known of one before it is opened.
     EcrTokens,
+    /// AWS sessions, by MFA device; labelled as tokens are.
+    AwsSessions,
 }
 
 /// Where credentials are kept. One credential a server.

@@ -171,8 +171,8 @@ fn what_the_profile_lacks_is_said_with_its_cure() {
         ("login", "the login session of profile login has expired", "aws login --profile login"),
         ("garbage", "could not parse response", "credential_process"),
         ("failing", "exit status: 3", "credential_process"),
-        ("mfa", "needs an MFA code", "mfa_serial"),
-        ("chained", "AWS profile mfa needs an MFA code", "mfa_serial"),
+        ("mfa", "the MFA device arn:aws:iam::1:mfa/x has given no code", "docker-credential-coffer mfa"),
+        ("chained", "the MFA device arn:aws:iam::1:mfa/x has given no code", "docker-credential-coffer mfa"),
     ] {
         let outcome = world.coffer(&["get"]).env("AWS_PROFILE", profile).input(HOST).run();
         let hint = outcome.stderr.lines().nth(1).unwrap_or_default().to_owned();

@@ -281,7 +281,7 @@ fn a_role_is_assumed_where_the_rule_says() {
     let asked = aws.asked();
     assert!(asked[0].body.contains("RoleSessionName=ci") && asked[0].body.contains("ExternalId=shared"), "{asked:?}");
     assert!(asked[0].scope.ends_with("/ap-south-1/sts"), "{asked:?}");
-    assert!(asked[1].scope.starts_with("ASIAROLE/") && asked[1].scope.ends_with("/us-east-1/ecr"), "{asked:?}");
+    assert!(asked[1].scope.starts_with("ASIApull/") && asked[1].scope.ends_with("/us-east-1/ecr"), "{asked:?}");
 }
 
 #[test]

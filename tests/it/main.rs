@@ -10,6 +10,7 @@ mod clients;
 mod compliance;
 mod ecr;
 mod ecr_identity;
+mod ecr_mfa;
 mod ecr_tokens;
 mod hardening;
 mod keyring_store;

@@ -46,6 +46,8 @@ struct State {
     delay: Duration,
     asked: Vec<Asked>,
     tokens: u32,
+    codes: Vec<String>,
+    session: u64,
 }
 
 impl Aws {
@@ -53,8 +55,14 @@ impl Aws {
     pub fn start(world: &mut World) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let state = State { reply: Reply::Token(12 * 3600), delay: Duration::ZERO, asked: Vec::new(), tokens: 0 };
-        let state = Arc::new(Mutex::new(state));
+        let state = Arc::new(Mutex::new(State {
+            reply: Reply::Token(12 * 3600),
+            delay: Duration::ZERO,
+            asked: Vec::new(),
+            tokens: 0,
+            codes: Vec::new(),
+            session: 36 * 3600,
+        }));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
@@ -74,6 +82,11 @@ impl Aws {
 
     pub fn delay(&self, delay: Duration) {
         self.state.lock().unwrap().delay = delay;
+    }
+
+    /// How many seconds the sessions live that codes of MFA devices begin.
+    pub fn sessions_live(&self, seconds: u64) {
+        self.state.lock().unwrap().session = seconds;
     }
 
     /// Everything it was asked, in order.
@@ -139,8 +152,10 @@ fn read_request(connection: &TcpStream) -> Option<Asked> {
 
 /// Status and body, or silence.
 fn answer(state: &mut State, asked: &Asked) -> Option<(u16, String)> {
-    if asked.operation == "AssumeRole" {
-        return Some((200, ASSUMED.into()));
+    match asked.operation.as_str() {
+        "AssumeRole" => return Some((200, assumed(&asked.body))),
+        "GetSessionToken" => return Some(session(state, &asked.body)),
+        _ => {}
     }
     match state.reply.clone() {
         Reply::Token(life) => {
@@ -164,7 +179,41 @@ fn answer(state: &mut State, asked: &Asked) -> Option<(u16, String)> {
     }
 }
 
-const ASSUMED: &str = "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult>\
-<Credentials><AccessKeyId>ASIAROLE</AccessKeyId><SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken>\
-<Expiration>2099-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/pull/ci\
-</Arn><AssumedRoleId>AROA:ci</AssumedRoleId></AssumedRoleUser></AssumeRoleResult></AssumeRoleResponse>";
+/// The role's name becomes the key, so that it can be seen who asks next.
+fn assumed(body: &str) -> String {
+    let role = body.split("role%2F").nth(1).unwrap_or_default().split('&').next().unwrap_or_default();
+    let user = "<AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/x/y</Arn><AssumedRoleId>A:y</AssumedRoleId></AssumedRoleUser>";
+    let keys = keys(&format!("ASIA{role}"), 3600);
+    format!(
+        "<AssumeRoleResponse xmlns=\"{STS}\"><AssumeRoleResult>{keys}{user}</AssumeRoleResult></AssumeRoleResponse>"
+    )
+}
+
+/// A session, for a code that was not given before: AWS takes each once.
+fn session(state: &mut State, body: &str) -> (u16, String) {
+    let code = body.split("TokenCode=").nth(1).unwrap_or_default().split('&').next().unwrap_or_default().to_owned();
+    if code.is_empty() || state.codes.contains(&code) {
+        let message = "MultiFactorAuthentication failed with invalid MFA one time pass code.";
+        let error = format!("<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{message}</Message></Error>");
+        return (403, format!("<ErrorResponse xmlns=\"{STS}\">{error}<RequestId>1</RequestId></ErrorResponse>"));
+    }
+    state.codes.push(code);
+    let keys = keys("ASIASESSION", state.session);
+    (
+        200,
+        format!(
+            "<GetSessionTokenResponse xmlns=\"{STS}\"><GetSessionTokenResult>{keys}</GetSessionTokenResult></GetSessionTokenResponse>"
+        ),
+    )
+}
+
+const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// Temporary keys that live for so many seconds.
+fn keys(id: &str, life: u64) -> String {
+    let end = jiff::Timestamp::try_from(SystemTime::now() + Duration::from_secs(life)).unwrap();
+    format!(
+        "<Credentials><AccessKeyId>{id}</AccessKeyId><SecretAccessKey>SECRET-OF-THE-SESSION</SecretAccessKey>\
+         <SessionToken>TOKEN-OF-THE-SESSION</SessionToken><Expiration>{end:.0}</Expiration></Credentials>"
+    )
+}

@@ -1,0 +1,197 @@
+//! Identities that need a code from an MFA device, which the SDK knows nothing of.
+//!
+//! A code makes a session of the user behind the roles (`GetSessionToken`, up to 36 hours), and every role is assumed from
+//! that session: a role's own session would last an hour, and AWS takes a code only once. So one code in the morning lasts
+//! the day, for all registries of that identity.
+
+use std::env;
+use std::time::{Duration, SystemTime};
+
+use aws_config::SdkConfig;
+use aws_config::profile::{Profile, ProfileSet};
+use aws_config::sts::AssumeRoleProvider;
+use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::problem::Problem;
+use super::token::Label;
+use crate::credential::Credential;
+use crate::error::Result;
+use crate::server::ServerKey;
+use crate::settings::Rule;
+use crate::store::Store;
+
+/// How long a session is asked for: the most that AWS gives a user.
+const LIFE: Duration = Duration::from_secs(36 * 3600);
+
+/// Who asks AWS, where that takes a code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The MFA device.
+    pub serial: String,
+    /// The profile with the user's own keys; `None`: the default chain.
+    pub base: Option<String>,
+    /// What is assumed from the session, in this order.
+    roles: Vec<Role>,
+    /// Whether the session is needed. A user's own keys may do without, and the AWS CLI tries them so.
+    pub is_needed: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Role {
+    arn: String,
+    external_id: Option<String>,
+    session_name: Option<String>,
+}
+
+/// Who asks under a rule, if a device is named by the rule, by the profile, or by one that it goes back to.
+pub fn identity(profiles: &ProfileSet, rule: Option<&Rule>) -> Option<Identity> {
+    let mut serial = rule.and_then(|rule| rule.mfa_serial.clone());
+    let (mut roles, mut base) = (Vec::new(), None);
+    let mut next = selected(rule);
+    while let Some(name) = next.take() {
+        let Some(profile) = profiles.get_profile(&name) else { break };
+        serial = serial.or_else(|| profile.get("mfa_serial").map(str::to_owned));
+        if let Some(role) = role_of(profile) {
+            roles.push(role);
+            // A profile that is its own source, or a loop of them, is the SDK's to make sense of.
+            next = Some(profile.get("source_profile")?.to_owned()).filter(|_| roles.len() <= profiles_in(profiles));
+            next.as_ref()?;
+        } else {
+            base = Some(name);
+        }
+    }
+    roles.reverse();
+    let is_needed = !roles.is_empty() || rule.is_some_and(|rule| rule.mfa_serial.is_some());
+    roles.extend(rule.and_then(role_of_rule));
+    Some(Identity { serial: serial?, base, roles, is_needed })
+}
+
+/// The profile where the chain begins; none where the environment's keys go first, as in the SDK.
+fn selected(rule: Option<&Rule>) -> Option<String> {
+    if let Some(profile) = rule.and_then(|rule| rule.profile.clone()) {
+        return Some(profile);
+    }
+    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    match set("AWS_ACCESS_KEY_ID") {
+        Some(_) => None,
+        None => Some(set("AWS_PROFILE").unwrap_or_else(|| "default".into())),
+    }
+}
+
+fn profiles_in(profiles: &ProfileSet) -> usize {
+    profiles.profiles().count()
+}
+
+fn role_of(profile: &Profile) -> Option<Role> {
+    let text = |name| profile.get(name).map(str::to_owned);
+    Some(Role { arn: text("role_arn")?, external_id: text("external_id"), session_name: text("role_session_name") })
+}
+
+fn role_of_rule(rule: &Rule) -> Option<Role> {
+    let (external_id, session_name) = (rule.external_id.clone(), rule.session_name.clone());
+    Some(Role { arn: rule.role_arn.clone()?, external_id, session_name })
+}
+
+impl Identity {
+    /// The configuration with the session's credentials, or with those of the roles assumed from it.
+    pub async fn assume(&self, config: SdkConfig, session: Credentials) -> SdkConfig {
+        let with = |config: SdkConfig, credentials| config.into_builder().credentials_provider(credentials).build();
+        let mut config = with(config, SharedCredentialsProvider::new(session));
+        for role in &self.roles {
+            config = role.assume(config).await;
+        }
+        config
+    }
+
+    /// Asks AWS for a session with a code. `config` has the user's own credentials.
+    pub async fn begin(&self, config: &SdkConfig, code: &str) -> Result<Session, Problem> {
+        let request = aws_sdk_sts::Client::new(config).get_session_token();
+        let seconds = i32::try_from(LIFE.as_secs()).ok();
+        let request = request.serial_number(&self.serial).token_code(code).set_duration_seconds(seconds);
+        let reply = request.send().await.map_err(|error| Problem::of(&error, self.base.as_deref()))?;
+        let keys = reply.credentials.ok_or_else(|| Problem::new("AWS answered without a session", "try again"))?;
+        let expires = SystemTime::try_from(*keys.expiration());
+        Ok(Session {
+            keys: Keys {
+                access_key_id: keys.access_key_id,
+                secret_access_key: keys.secret_access_key,
+                session_token: keys.session_token,
+            },
+            expires: expires.map_err(|_| Problem::new("AWS answered with a session of no known end", "try again"))?,
+        })
+    }
+}
+
+impl Role {
+    async fn assume(&self, config: SdkConfig) -> SdkConfig {
+        let mut role = AssumeRoleProvider::builder(&self.arn).configure(&config);
+        if let Some(id) = &self.external_id {
+            role = role.external_id(id);
+        }
+        if let Some(name) = &self.session_name {
+            role = role.session_name(name);
+        }
+        let credentials = SharedCredentialsProvider::new(role.build().await);
+        config.into_builder().credentials_provider(credentials).build()
+    }
+}
+
+/// The configuration in the rule's role, where it names one.
+pub async fn in_role(config: SdkConfig, rule: Option<&Rule>) -> SdkConfig {
+    match rule.and_then(role_of_rule) {
+        Some(role) => role.assume(config).await,
+        None => config,
+    }
+}
+
+/// A session that a code has begun.
+pub struct Session {
+    keys: Keys,
+    /// When it ends.
+    pub expires: SystemTime,
+}
+
+/// In the form in which the AWS CLI caches them.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Keys {
+    access_key_id: String,
+    secret_access_key: String,
+    session_token: String,
+}
+
+impl Session {
+    /// Keeps it, encrypted, for its device.
+    pub fn keep(&self, sessions: &dyn Store, serial: &str) -> Result<()> {
+        let now = SystemTime::now();
+        let label = Label { minted: now, expires: self.expires, fingerprint: "session".into() };
+        let json = Zeroizing::new(serde_json::to_string(&self.keys).unwrap_or_default());
+        let credential = Credential { username: label.to_string(), secret: SecretString::from(json.as_str()) };
+        sessions.put(&key_of(serial)?, &credential)
+    }
+}
+
+/// The credentials of the session that is kept for a device, if it has not ended.
+pub fn kept(sessions: &dyn Store, serial: &str) -> Result<Option<Credentials>> {
+    let key = key_of(serial)?;
+    let is_valid = |username: &str| username.parse().is_ok_and(|label: Label| label.is_valid(SystemTime::now()));
+    if !sessions.find(&key)?.is_some_and(|held| is_valid(&held.username)) {
+        return Ok(None);
+    }
+    let Some(credential) = sessions.get(&key)? else { return Ok(None) };
+    let keys = serde_json::from_str::<Keys>(credential.secret.expose_secret()).ok();
+    Ok(keys.map(|keys| {
+        let Keys { access_key_id, secret_access_key, session_token } = keys;
+        Credentials::new(access_key_id, secret_access_key, Some(session_token), None, "coffer-mfa")
+    }))
+}
+
+/// The name under which a device's session is kept. Encoded, since a device may be named after a mail address.
+fn key_of(serial: &str) -> Result<ServerKey> {
+    format!("mfa://{}", URL_SAFE_NO_PAD.encode(serial)).parse()
+}

@@ -1,0 +1,153 @@
+//! Identities that need a code: one a day, for all their registries.
+
+use std::thread;
+use std::time::Duration;
+
+use crate::support::{Aws, Outcome, World};
+
+const HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+const OTHER: &str = "210987654321.dkr.ecr.eu-west-1.amazonaws.com";
+const DEVICE: &str = "arn:aws:iam::123456789012:mfa/bob@example.com";
+
+/// Bob, whose roles need a code.
+fn world() -> (World, Aws) {
+    let mut world = World::new();
+    let aws = Aws::start(&mut world);
+    world.unset("AWS_ACCESS_KEY_ID");
+    world.unset("AWS_SECRET_ACCESS_KEY");
+    world.set("AWS_PROFILE", "pull");
+    let keys = "aws_access_key_id = AKIDBOB\naws_secret_access_key = x";
+    world.write(
+        ".aws/config",
+        &format!(
+            "[profile bob]\n{keys}\n\
+             [profile pull]\nrole_arn = arn:aws:iam::123456789012:role/pull\nsource_profile = bob\nmfa_serial = {DEVICE}\n\
+             external_id = shared\n\
+             [profile far]\nrole_arn = arn:aws:iam::210987654321:role/far\nsource_profile = pull\n\
+             [profile user]\n{keys}\nmfa_serial = {DEVICE}\n"
+        ),
+    );
+    (world, aws)
+}
+
+fn give(world: &World, server: &[&str], code: &str) -> Outcome {
+    world.coffer(&[&["mfa"], server].concat()).input(format!("{code}\n")).run()
+}
+
+/// Whose keys signed each request, and what for.
+fn who(aws: &Aws) -> Vec<String> {
+    let operation = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
+    aws.asked()
+        .iter()
+        .map(|asked| format!("{} {}", asked.scope.split('/').next().unwrap(), operation(&asked.operation)))
+        .collect()
+}
+
+/// docker-credential-ecr-login#180, #310: it has no MFA at all.
+#[test]
+fn one_code_lasts_for_all_registries_of_the_identity() {
+    let (world, aws) = world();
+    let refused = world.get(HOST);
+    assert!(refused.stderr.contains(&format!("hint: docker-credential-coffer mfa {HOST}")), "{refused:#?}");
+    refused.fails(&format!("the MFA device {DEVICE} has given no code for today"));
+    assert!(aws.asked().is_empty());
+
+    let given = give(&world, &[HOST], "123456");
+    assert!(given.stderr.starts_with(&format!("code of the MFA device {DEVICE}:\ngood until 20")), "{given:#?}");
+    assert_eq!(given.ok(), "");
+    world.get(HOST).answers(HOST, "AWS", "token-1");
+    world.get(OTHER).answers(OTHER, "AWS", "token-2");
+    let expected = [
+        "AKIDBOB GetSessionToken",
+        "ASIASESSION AssumeRole",
+        "ASIApull GetAuthorizationToken",
+        "ASIASESSION AssumeRole",
+        "ASIApull GetAuthorizationToken",
+    ];
+    assert_eq!(who(&aws), expected);
+    let asked = aws.asked();
+    assert!(
+        asked[0].body.contains("DurationSeconds=129600") && asked[0].body.contains("bob%40example.com"),
+        "{asked:?}"
+    );
+    assert!(asked[1].body.contains("ExternalId=shared"), "{asked:?}");
+    for secret in ["SECRET-OF-THE-SESSION", "TOKEN-OF-THE-SESSION", "token-1"] {
+        assert!(world.files_with(&world.home(), secret).is_empty(), "{secret}");
+    }
+    assert!(!world.coffer(&["ls"]).run().ok().contains("mfa"), "a session is no login");
+}
+
+#[test]
+fn a_chain_of_roles_is_assumed_from_the_session() {
+    let (mut world, aws) = world();
+    world.set("AWS_PROFILE", "far");
+    give(&world, &[], "123456").ok();
+    world.get(HOST).ok();
+    let expected =
+        ["AKIDBOB GetSessionToken", "ASIASESSION AssumeRole", "ASIApull AssumeRole", "ASIAfar GetAuthorizationToken"];
+    assert_eq!(who(&aws), expected);
+}
+
+#[test]
+fn a_rule_may_name_the_device() {
+    let (mut world, aws) = world();
+    world.unset("AWS_PROFILE");
+    world.config(&format!(
+        "[[registry]]\nmatch = \"123456789012.dkr.ecr.*\"\nprofile = \"bob\"\nmfa-serial = \"{DEVICE}\"\n\
+         role-arn = \"arn:aws:iam::123456789012:role/ruled\"\n\
+         [[registry]]\nmatch = \"210987654321.dkr.ecr.*\"\nprofile = \"bob\"\nmfa-serial = \"{DEVICE}\"\n"
+    ));
+    // Both rules name one device: one code.
+    give(&world, &[], "123456").ok();
+    world.get(HOST).ok();
+    world.get(OTHER).ok();
+    let expected = [
+        "AKIDBOB GetSessionToken",
+        "ASIASESSION AssumeRole",
+        "ASIAruled GetAuthorizationToken",
+        "ASIASESSION GetAuthorizationToken",
+    ];
+    assert_eq!(who(&aws), expected);
+}
+
+/// The AWS CLI uses a user's own keys without asking for a code.
+#[test]
+fn a_users_own_keys_do_without_until_a_code_is_given() {
+    let (mut world, aws) = world();
+    world.set("AWS_PROFILE", "user");
+    world.get(HOST).ok();
+    give(&world, &[OTHER], "123456").ok();
+    let expected = ["AKIDBOB GetAuthorizationToken", "AKIDBOB GetSessionToken", "ASIASESSION GetAuthorizationToken"];
+    assert_eq!(who(&aws), expected);
+}
+
+#[test]
+fn a_session_that_has_ended_is_asked_for_again() {
+    let (world, aws) = world();
+    aws.sessions_live(2);
+    give(&world, &[], "123456").ok();
+    thread::sleep(Duration::from_millis(2100));
+    world.get(HOST).fails("has given no code for today");
+    // AWS takes a code only once.
+    let again = give(&world, &[], "123456");
+    assert!(again.code == Some(1) && again.stderr.contains("no session was begun: access denied"), "{again:#?}");
+    aws.sessions_live(3600);
+    give(&world, &[], "654321").ok();
+    world.get(HOST).ok();
+}
+
+#[test]
+fn what_is_no_code_and_what_needs_none_is_said() {
+    let (mut world, aws) = world();
+    for bad in ["", "12345", "1234567", "12345a", "SECRET"] {
+        let outcome = give(&world, &[HOST], bad);
+        assert!(outcome.code == Some(1) && outcome.stderr.contains("that is not a code"), "{outcome:#?}");
+        assert!(!outcome.said().contains("SECRET"));
+    }
+    let store = give(&world, &["ghcr.io"], "123456");
+    assert!(store.code == Some(1) && store.stderr.contains("ghcr.io is not answered with tokens of ECR"), "{store:#?}");
+    world.set("AWS_PROFILE", "bob");
+    let none = give(&world, &[], "123456");
+    assert!(none.code == Some(1) && none.stderr.contains("nothing here needs an MFA code"), "{none:#?}");
+    assert!(aws.asked().is_empty());
+}
