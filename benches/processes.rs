@@ -15,6 +15,7 @@ mod support;
 
 use std::env;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -32,8 +33,7 @@ const PASS: &str = "docker-credential-pass";
 const SECRET_SERVICE: &str = "docker-credential-secretservice";
 const ECR_LOGIN: &str = "docker-credential-ecr-login";
 
-/// How many rounds are run. Slow entrants take part only in every n-th; n is odd, because every other round
-/// goes backwards.
+/// How many rounds are run. Slow entrants take part only in every n-th.
 const ROUNDS: usize = 300;
 
 /// Turns of each entrant before the first that counts: files get cached, agents get started.
@@ -463,18 +463,23 @@ fn installed(name: &str) -> PathBuf {
     found.unwrap_or_else(|| panic!("{name} is not installed; see docs/performance.md"))
 }
 
-/// Everybody's turns. Every other round goes backwards, so that nobody always runs in the wake of the same.
+/// Everybody's turns, each round in another order: whoever runs after a large program finds the caches cold,
+/// and that must not always be the same. The orders are alike in every run.
 fn race(entrants: &mut [Entrant]) {
     for round in 0..ROUNDS {
         let mut running: Vec<_> = entrants.iter_mut().filter(|entrant| round % entrant.every == 0).collect();
-        if round % 2 == 1 {
-            running.reverse();
-        }
+        running.sort_by_cached_key(|entrant| hash(&(round, entrant.name)));
         for entrant in running {
             let took = entrant.turn();
             entrant.times.push(took);
         }
     }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn print_medians(entrants: &[Entrant]) {
