@@ -1,0 +1,552 @@
+//! Whole processes, side by side: what a client waits for when it calls this helper, or one of its peers.
+//!
+//! `cargo bench` prints two tables in Markdown, the medians and the goals. A missed goal is a row that says so,
+//! never a failure; a program that is missing or answers wrong ends the run.
+//!
+//! Everything takes turns within one run, so that whatever else the machine does hits all alike: only the
+//! ratios mean anything. A turn lasts from the spawn to the end of the wait, loading included.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+
+// The tests' worlds, buses and servers; not all of them are needed here.
+#[allow(dead_code, unused_imports)]
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use std::env;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use support::{Bus, World, login};
+
+const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
+const PASS: &str = "docker-credential-pass";
+const SECRET_SERVICE: &str = "docker-credential-secretservice";
+const ECR_LOGIN: &str = "docker-credential-ecr-login";
+
+/// How many rounds are run. Slow entrants take part only in every n-th.
+const ROUNDS: usize = 300;
+
+/// Turns of each entrant before the first that counts: files get cached, agents get started.
+const WARM_UP: usize = 3;
+
+/// How many credentials each store holds.
+const HELD: usize = 20;
+
+/// The user and the secret of all of them; a personal access token has about this length.
+const USERNAME: &str = "alice";
+const SECRET: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
+
+const ECR_HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+
+// The entrants, as the tables name them and the goals refer to them.
+const FLOOR: &str = "`/bin/true`";
+const GET: &str = "coffer `get`, key in a file";
+const MISS: &str = "coffer `get`, a miss";
+const LIST: &str = "coffer `list` of 20";
+const BUILD: &str = "coffer `list`, then `get` of 20";
+const PASS_GET: &str = "docker-credential-pass `get`";
+const PASS_LIST: &str = "docker-credential-pass `list` of 20";
+const PASS_BUILD: &str = "docker-credential-pass `list`, then `get` of 20";
+const KEYRING_KEY_GET: &str = "coffer `get`, key in the OS keyring";
+const KEYRING_GET: &str = "coffer `get`, `store = \"keyring\"`";
+const KEYRING_LIST: &str = "coffer `list` of 20, `store = \"keyring\"`";
+const SECRET_SERVICE_GET: &str = "docker-credential-secretservice `get`";
+const SECRET_SERVICE_LIST: &str = "docker-credential-secretservice `list` of 20";
+const MINT: &str = "coffer `get`, an ECR token minted";
+const ECR_LOGIN_MINT: &str = "docker-credential-ecr-login `get`, without its cache";
+const AMONG_FEW: &str = "coffer `get` among 10";
+const AMONG_MANY: &str = "coffer `get` among 10,000";
+
+/// What the ratio of two medians should be.
+enum Goal {
+    /// The first takes no more than this many times as long as the second.
+    AtMost(&'static str, f64, &'static str),
+    /// The first is at least this many times faster than the second.
+    Faster(&'static str, f64, &'static str),
+}
+
+const GOALS: [Goal; 7] = [
+    Goal::AtMost(GET, 2.5, FLOOR),
+    Goal::Faster(GET, 25.0, PASS_GET),
+    Goal::AtMost(MISS, 2.0, FLOOR),
+    Goal::Faster(KEYRING_KEY_GET, 1.8, SECRET_SERVICE_GET),
+    Goal::Faster(MINT, 1.5, ECR_LOGIN_MINT),
+    Goal::Faster(BUILD, 20.0, PASS_BUILD),
+    Goal::AtMost(AMONG_MANY, 1.1, AMONG_FEW),
+];
+
+/// The most memory that a `get` from the age store may take at its peak, in KiB.
+const MEMORY_GOAL: u64 = 8 << 10;
+
+/// The most that the stripped binary may weigh, in bytes.
+const SIZE_GOAL: u64 = 12 << 20;
+
+fn main() {
+    // `cargo test --all-targets` starts it too, without this.
+    if !env::args().any(|argument| argument == "--bench") {
+        println!("nothing is measured without --bench, which cargo bench passes");
+        return;
+    }
+    let files = FileWorld::new();
+    let pass = PassWorld::new();
+    let keyring = KeyringWorld::new();
+    let few = store_of(10);
+    let many = store_of(10_000);
+    let ecr = ecr_world();
+
+    let mut entrants = vec![entrant(FLOOR, 1, vec![step(&files.0, &installed("true"), "", "", Answer::Nothing)])];
+    entrants.extend(files.entrants());
+    entrants.extend(pass.entrants());
+    entrants.extend(keyring.entrants());
+    entrants.push(entrant(AMONG_FEW, 1, vec![get(&few, Path::new(COFFER), 0)]));
+    entrants.push(entrant(AMONG_MANY, 1, vec![get(&many, Path::new(COFFER), 0)]));
+    entrants.push(entrant(MINT, 3, vec![mint(&ecr, Path::new(COFFER))]));
+    entrants.extend(ecr_login(&ecr));
+
+    for entrant in &mut entrants {
+        entrant.steps.iter_mut().for_each(Step::check);
+        for _ in 0..WARM_UP {
+            entrant.turn();
+        }
+    }
+    race(&mut entrants);
+    print_medians(&entrants);
+    print_goals(&entrants, &files.0);
+}
+
+// ---- Entrants ----
+
+/// What is timed: one process, or several in a row.
+struct Entrant {
+    name: &'static str,
+    /// It takes part in every n-th round.
+    every: usize,
+    steps: Vec<Step>,
+    times: Vec<Duration>,
+}
+
+fn entrant(name: &'static str, every: usize, steps: Vec<Step>) -> Entrant {
+    Entrant { name, every, steps, times: Vec::new() }
+}
+
+impl Entrant {
+    /// All its processes, one after the other.
+    fn turn(&mut self) -> Duration {
+        self.steps.iter_mut().map(Step::turn).sum()
+    }
+
+    /// The value below which this part of the times lies, in milliseconds.
+    fn quantile(&self, part: f64) -> f64 {
+        let mut times = self.times.clone();
+        times.sort();
+        let last = times.len() - 1;
+        times[(last as f64 * part).round() as usize].as_secs_f64() * 1e3
+    }
+
+    fn median(&self) -> f64 {
+        self.quantile(0.5)
+    }
+}
+
+/// One process.
+struct Step {
+    command: Command,
+    /// The file that is its standard input: nothing has to be written while the clock runs.
+    input: PathBuf,
+    expected: Answer,
+}
+
+/// What a process has to answer.
+enum Answer {
+    /// This, and exit code 0.
+    Json(Value),
+    /// That it holds nothing, in the words that clients compare.
+    Miss,
+    /// No word, and exit code 0.
+    Nothing,
+}
+
+impl Answer {
+    fn code(&self) -> i32 {
+        i32::from(matches!(self, Self::Miss))
+    }
+
+    fn is(&self, output: &[u8]) -> bool {
+        match self {
+            Self::Json(expected) => serde_json::from_slice::<Value>(output).is_ok_and(|value| value == *expected),
+            Self::Miss => output == b"credentials not found in native keychain\n",
+            Self::Nothing => output.is_empty(),
+        }
+    }
+}
+
+/// A process in a world. `program` is a whole path: to search for it is no part of what is measured.
+fn step(world: &World, program: &Path, argument: &str, request: &str, expected: Answer) -> Step {
+    let input = world.path("run").join(format!("request {request}"));
+    fs::write(&input, request).unwrap();
+    let mut command = world.command(program);
+    command.args(Some(argument).filter(|argument| !argument.is_empty()));
+    Step { command, input, expected }
+}
+
+impl Step {
+    fn open_input(&mut self) {
+        self.command.stdin(File::open(&self.input).unwrap());
+    }
+
+    /// Runs it once, to see that it answers as it should.
+    fn check(&mut self) {
+        self.open_input();
+        let output = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
+        let output = output.unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
+        let is_right = output.status.code() == Some(self.expected.code()) && self.expected.is(&output.stdout);
+        assert!(is_right, "{:?} with {:?} answers wrong: {output:?}", self.command, self.input);
+        self.command.stdout(Stdio::null()).stderr(Stdio::null());
+    }
+
+    /// From the spawn to the end of the wait.
+    fn turn(&mut self) -> Duration {
+        self.open_input();
+        let started = Instant::now();
+        let status = self.command.spawn().unwrap().wait().unwrap();
+        let took = started.elapsed();
+        assert_eq!(status.code(), Some(self.expected.code()), "{:?} with {:?}", self.command, self.input);
+        took
+    }
+}
+
+/// A `get` of the n-th credential.
+fn get(world: &World, program: &Path, number: usize) -> Step {
+    let server = server(number);
+    let reply = json!({ "ServerURL": server, "Username": USERNAME, "Secret": SECRET });
+    step(world, program, "get", &server, Answer::Json(reply))
+}
+
+/// A `list` of everything that [`fill`] put there.
+fn list(world: &World, program: &Path) -> Step {
+    let listed = (0..HELD).map(|number| (server(number), USERNAME.into())).collect();
+    step(world, program, "list", "", Answer::Json(Value::Object(listed)))
+}
+
+/// What a classic `docker build` does before it begins: it lists, and then gets everything that was listed.
+fn build(world: &World, program: &Path) -> Vec<Step> {
+    let mut steps = vec![list(world, program)];
+    steps.extend((0..HELD).map(|number| get(world, program, number)));
+    steps
+}
+
+fn server(number: usize) -> String {
+    format!("registry-{number}.example.com")
+}
+
+// ---- Worlds ----
+
+/// Stores credentials through a helper.
+fn fill(world: &World, program: &Path, count: usize) {
+    for number in 0..count {
+        world.call(program, &["store"]).input(login(&server(number), USERNAME, SECRET)).run().ok();
+    }
+}
+
+/// The age store with its key in a file.
+struct FileWorld(World);
+
+impl FileWorld {
+    fn new() -> Self {
+        let world = World::new();
+        fill(&world, Path::new(COFFER), HELD);
+        assert!(world.store().join("identities").exists(), "the key is not in a file");
+        Self(world)
+    }
+
+    fn entrants(&self) -> Vec<Entrant> {
+        let (world, coffer) = (&self.0, Path::new(COFFER));
+        vec![
+            entrant(GET, 1, vec![get(world, coffer, 0)]),
+            entrant(MISS, 1, vec![step(world, coffer, "get", "nowhere.example.com", Answer::Miss)]),
+            entrant(LIST, 1, vec![list(world, coffer)]),
+            entrant(BUILD, 5, build(world, coffer)),
+        ]
+    }
+}
+
+/// A password store of pass, for a key without a passphrase.
+struct PassWorld {
+    world: World,
+    program: PathBuf,
+}
+
+impl PassWorld {
+    fn new() -> Self {
+        let mut world = World::new();
+        let home = world.path("gnupg");
+        fs::create_dir(&home).unwrap();
+        support::chmod(&home, 0o700);
+        world.set("GNUPGHOME", home.to_str().unwrap());
+        let (user, program) = ("bench@example.com", installed(PASS));
+        // Owns the world from here on, so that the agent ends even if what follows fails.
+        let this = Self { world, program };
+        let make = ["--batch", "--passphrase", "", "--quick-generate-key", user, "default", "default", "never"];
+        this.world.call(installed("gpg"), &make).run().ok();
+        this.world.call(installed("pass"), &["init", user]).run().ok();
+        fill(&this.world, &this.program, HELD);
+        this
+    }
+
+    fn entrants(&self) -> Vec<Entrant> {
+        let (world, program) = (&self.world, self.program.as_path());
+        vec![
+            entrant(PASS_GET, 5, vec![get(world, program, 0)]),
+            entrant(PASS_LIST, 1, vec![list(world, program)]),
+            entrant(PASS_BUILD, 25, build(world, program)),
+        ]
+    }
+}
+
+impl Drop for PassWorld {
+    fn drop(&mut self) {
+        // gpg leaves an agent behind, which would outlive the run.
+        self.world.call("gpgconf", &["--kill", "all"]).run();
+    }
+}
+
+/// A session bus with gnome-keyring, which holds the age store's key, and credentials for whoever keeps them there.
+struct KeyringWorld {
+    world: World,
+    _bus: Bus,
+    /// The configuration file that has Coffer keep its credentials in the keyring too.
+    config: PathBuf,
+    peer: PathBuf,
+}
+
+impl KeyringWorld {
+    fn new() -> Self {
+        let mut world = World::new();
+        let bus = Bus::with_keyring(&mut world);
+        let peer = installed(SECRET_SERVICE);
+        fill(&world, Path::new(COFFER), HELD);
+        assert!(!world.store().join("identities").exists(), "the key is not in the keyring");
+        fill(&world, &peer, HELD);
+        let config = world.write("keyring.toml", "store = \"keyring\"\n");
+        world.set("COFFER_CONFIG", config.to_str().unwrap());
+        fill(&world, Path::new(COFFER), HELD);
+        world.unset("COFFER_CONFIG");
+        Self { world, _bus: bus, config, peer }
+    }
+
+    fn entrants(&self) -> Vec<Entrant> {
+        let (world, coffer) = (&self.world, Path::new(COFFER));
+        vec![
+            entrant(KEYRING_KEY_GET, 3, vec![get(world, coffer, 0)]),
+            entrant(KEYRING_GET, 3, vec![self.in_keyring(get(world, coffer, 0))]),
+            entrant(KEYRING_LIST, 3, vec![self.in_keyring(list(world, coffer))]),
+            entrant(SECRET_SERVICE_GET, 3, vec![get(world, &self.peer, 0)]),
+            entrant(SECRET_SERVICE_LIST, 3, vec![list(world, &self.peer)]),
+        ]
+    }
+
+    fn in_keyring(&self, mut step: Step) -> Step {
+        step.command.env("COFFER_CONFIG", &self.config);
+        step
+    }
+}
+
+/// An age store of so many credentials, of which the first can be opened.
+///
+/// The others are copies of its file: only their names matter to a `get` of the first, and to store ten
+/// thousand one by one, each synced to the disk, would take minutes.
+fn store_of(count: usize) -> World {
+    let world = World::new();
+    fill(&world, Path::new(COFFER), 1);
+    let root = world.store().join("store");
+    let name = format!("{USERNAME}.age");
+    for number in 1..count {
+        let directory = root.join(server(number));
+        fs::create_dir(&directory).unwrap();
+        fs::copy(root.join(server(0)).join(&name), directory.join(&name)).unwrap();
+    }
+    world
+}
+
+// ---- ECR ----
+
+/// A world that knows AWS keys, and an AWS on loopback.
+fn ecr_world() -> World {
+    let mut world = World::new();
+    let api = TcpListener::bind("127.0.0.1:0").unwrap();
+    world.set("AWS_ENDPOINT_URL", &format!("http://{}", api.local_addr().unwrap()));
+    world.set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
+    world.set("AWS_SECRET_ACCESS_KEY", "a secret access key of nobody");
+    world.set("AWS_ECR_DISABLE_CACHE", "true");
+    // The keys above go before the instance's; if they ever did not, this is where it would be asked.
+    world.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", &nobody());
+    // Ends with the process.
+    thread::spawn(move || api.incoming().for_each(|connection| hand_out_token(connection.unwrap())));
+    world
+}
+
+/// An address on loopback at which nobody listens.
+fn nobody() -> String {
+    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
+}
+
+/// The password of the token; a real one is about as long.
+fn ecr_password() -> String {
+    "bench".repeat(400)
+}
+
+/// Answers one request as GetAuthorizationToken does, and hangs up.
+///
+/// moto would do, but its tokens expired in 2015, and it takes longer than the processes that are measured.
+fn hand_out_token(mut connection: TcpStream) {
+    let mut reader = BufReader::new(&connection);
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).unwrap() > 0 && line != "\r\n" {
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    reader.read_exact(&mut vec![0; length]).unwrap();
+
+    let expiry = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(12 * 3600);
+    let body = json!({ "authorizationData": [{
+        "authorizationToken": BASE64.encode(format!("AWS:{}", ecr_password())),
+        "expiresAt": expiry.as_secs(),
+        "proxyEndpoint": format!("https://{ECR_HOST}"),
+    }] })
+    .to_string();
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    connection.write_all((head + &body).as_bytes()).unwrap();
+}
+
+fn mint(world: &World, program: &Path) -> Step {
+    let reply = json!({ "ServerURL": ECR_HOST, "Username": "AWS", "Secret": ecr_password() });
+    step(world, program, "get", ECR_HOST, Answer::Json(reply))
+}
+
+/// AWS's own helper, if it can be sent to loopback. One whose SDK is older than `AWS_ENDPOINT_URL` would ask
+/// the real AWS, so it is never run.
+fn ecr_login(world: &World) -> Option<Entrant> {
+    let program = installed(ECR_LOGIN);
+    let needle = b"AWS_ENDPOINT_URL";
+    if !fs::read(&program).unwrap().windows(needle.len()).any(|window| window == needle) {
+        println!("{ECR_LOGIN} is left out: this one does not know AWS_ENDPOINT_URL, and would ask the real AWS.\n");
+        return None;
+    }
+    let mut step = mint(world, &program);
+    // Plain HTTP to loopback takes no proxy; whatever else it might ask goes nowhere.
+    step.command.env("HTTPS_PROXY", nobody());
+    Some(entrant(ECR_LOGIN_MINT, 3, vec![step]))
+}
+
+// ---- The run and its tables ----
+
+/// Where a program is.
+fn installed(name: &str) -> PathBuf {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file());
+    found.unwrap_or_else(|| panic!("{name} is not installed; see docs/performance.md"))
+}
+
+/// Everybody's turns, each round in another order: whoever runs after a large program finds the caches cold,
+/// and that must not always be the same. The orders are alike in every run.
+fn race(entrants: &mut [Entrant]) {
+    for round in 0..ROUNDS {
+        let mut running: Vec<_> = entrants.iter_mut().filter(|entrant| round % entrant.every == 0).collect();
+        running.sort_by_cached_key(|entrant| hash(&(round, entrant.name)));
+        for entrant in running {
+            let took = entrant.turn();
+            entrant.times.push(took);
+        }
+    }
+}
+
+fn hash(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn print_medians(entrants: &[Entrant]) {
+    let floor = entrants[0].median();
+    println!("| process | median, ms | middle half, ms | × {FLOOR} | turns |");
+    println!("| --- | ---: | ---: | ---: | ---: |");
+    for entrant in entrants {
+        let (low, median, high) = (entrant.quantile(0.25), entrant.median(), entrant.quantile(0.75));
+        let (name, ratio, turns) = (entrant.name, median / floor, entrant.times.len());
+        println!("| {name} | {median:.2} | {low:.2} – {high:.2} | {ratio:.1} | {turns} |");
+    }
+}
+
+fn print_goals(entrants: &[Entrant], world: &World) {
+    println!("\n| work | goal | measured | met |\n| --- | --- | ---: | --- |");
+    for goal in &GOALS {
+        println!("{}", goal.row(entrants));
+    }
+    let memory = peak_memory(world);
+    print_limit("peak memory of a `get`, key in a file", memory, MEMORY_GOAL, 10);
+    let size = fs::metadata(COFFER).unwrap().len();
+    print_limit("the stripped binary", size, SIZE_GOAL, 20);
+}
+
+impl Goal {
+    /// Its row in the table.
+    fn row(&self, entrants: &[Entrant]) -> String {
+        let median = |name| entrants.iter().find(|entrant| entrant.name == name).map(Entrant::median);
+        let (work, goal, ratio, is_met) = match *self {
+            Self::AtMost(work, most, other) => {
+                let ratio = median(work).zip(median(other)).map(|(work, other)| work / other);
+                (work, format!("≤ {most} × {other}"), ratio, ratio.is_some_and(|ratio| ratio <= most))
+            }
+            Self::Faster(work, least, other) => {
+                let ratio = median(work).zip(median(other)).map(|(work, other)| other / work);
+                (work, format!("≥ {least} × faster than {other}"), ratio, ratio.is_some_and(|ratio| ratio >= least))
+            }
+        };
+        match ratio {
+            Some(ratio) => format!("| {work} | {goal} | {ratio:.2} × | {} |", yes_or_no(is_met)),
+            None => format!("| {work} | {goal} | not measured | |"),
+        }
+    }
+}
+
+/// A row for what has a limit of its own. The unit of `value`, shifted by `shift` bits, makes MiB.
+fn print_limit(what: &str, value: u64, limit: u64, shift: u32) {
+    let mebibytes = value as f64 / f64::from(1_u32 << shift);
+    println!("| {what} | ≤ {} MiB | {mebibytes:.1} MiB | {} |", limit >> shift, yes_or_no(value <= limit));
+}
+
+fn yes_or_no(is_met: bool) -> &'static str {
+    if is_met { "yes" } else { "**no**" }
+}
+
+/// The most memory that a `get` held in five runs, in KiB.
+///
+/// Through GNU time, which is small: the kernel counts what a child shared with its parent before its exec
+/// too, and this process is larger than what it measures.
+fn peak_memory(world: &World) -> u64 {
+    let report = world.path("run/memory");
+    let time = installed("time");
+    let arguments = ["-f", "%M", "-o", report.to_str().unwrap(), COFFER, "get"];
+    let run = |_| {
+        let server = server(0);
+        world.call(&time, &arguments).input(&server).run().answers(&server, USERNAME, SECRET);
+        fs::read_to_string(&report).unwrap().trim().parse::<u64>().unwrap()
+    };
+    (0..5).map(run).max().unwrap()
+}
