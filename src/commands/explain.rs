@@ -5,6 +5,7 @@ use std::io::Write;
 use serde::Serialize;
 
 use super::moment;
+use crate::ecr;
 use crate::error::{Error, Result};
 use crate::routes::{self, Source};
 use crate::server::ServerKey;
@@ -85,7 +86,7 @@ fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> E
                 region: registry.host.region,
                 fips: registry.host.fips,
                 dual_stack: registry.host.dual_stack,
-                profile: rule.and_then(|rule| rule.profile.clone()),
+                profile: ecr::profile(rule),
                 role_arn: rule.and_then(|rule| rule.role_arn.clone()),
             });
         }

@@ -12,6 +12,7 @@ use crate::auth_files::docker::{self, DockerConfig};
 use crate::error::{Error, Result};
 use crate::files::{self, Privacy};
 use crate::key::{self, Place};
+use crate::routes;
 use crate::settings::{self, KeyHolder, Settings, StoreKind};
 use crate::store::Shelf;
 use crate::store::age_dir::AgeDir;
@@ -52,7 +53,8 @@ struct Step<'a> {
 pub(super) fn run(arguments: &Arguments, mut settings: Settings) -> Result<()> {
     let configuration = configuration(arguments, &mut settings)?;
     let mut docker = DockerConfig::read(docker::path()?)?;
-    let steps: Vec<Step> = [program()?, configuration, store(&settings)?, docker_step(&mut docker, arguments.yes)?]
+    // The options are written down once they have worked.
+    let steps: Vec<Step> = [program()?, store(&settings)?, configuration, docker_step(&mut docker, arguments.yes)?]
         .into_iter()
         .flatten()
         .collect();
@@ -165,7 +167,8 @@ fn quoted(value: impl clap::ValueEnum) -> String {
 /// The store's directory and its key, unless they are there.
 fn store(settings: &Settings) -> Result<Option<Step<'_>>> {
     if settings.store == StoreKind::Keyring {
-        return Ok(None);
+        // Needs no making, but must be there.
+        return routes::store(settings).list().map(|_| None);
     }
     let store = AgeDir::new(settings, Shelf::Logins, settings.may_prompt);
     if store.is_initialised() {

@@ -26,6 +26,7 @@ mod who;
 
 pub use mint::{begin_session, mfa_serial};
 use token::{Label, Token};
+pub use who::profile;
 
 /// What a token is asked for, and where tokens and logins are kept.
 pub struct Registry<'a> {

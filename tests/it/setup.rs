@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::support::{World, chmod, mode};
+use crate::support::{Bus, World, chmod, mode};
 
 fn docker_config(world: &World) -> String {
     fs::read_to_string(world.home().join(".docker/config.json")).unwrap()
@@ -101,9 +101,21 @@ fn the_options_are_written_down() {
     assert_eq!(fs::read_to_string(&config).unwrap(), "[age]\nkey = \"file\"\n");
     let outcome = world.coffer(&["setup", "--yes", "--store", "keyring"]).run();
     assert!(outcome.code == Some(1) && outcome.stderr.contains("store = \"keyring\""), "{outcome:#?}");
-    let world = World::new();
+}
+
+#[test]
+fn a_keyring_that_is_not_there_is_noticed_before_anything_is_written() {
+    let mut world = World::new();
+    for option in [["--store", "keyring"], ["--key", "keyring"]] {
+        let outcome = world.coffer(&[&["setup", "--yes"], &option[..]].concat()).run();
+        assert!(outcome.code == Some(1) && outcome.stderr.contains("the OS keyring cannot be reached"), "{outcome:#?}");
+        assert!(!world.home().join(".config").exists() && !world.home().join(".docker").exists());
+    }
+    let _bus = Bus::with_keyring(&mut world);
     world.coffer(&["setup", "--yes", "--store", "keyring"]).run().ok();
-    assert!(world.files(&world.store()).is_empty());
+    assert!(world.files(&world.store()).iter().all(|file| !file.ends_with("identities")));
+    world.store_login("ghcr.io", "alice", "x").silent();
+    world.get("ghcr.io").answers("ghcr.io", "alice", "x");
 }
 
 #[test]
