@@ -194,13 +194,18 @@ mod native {
 
         /// The items of a service, or the one of a user. Asks for no secret.
         pub fn find(&self, service: &str, user: Option<&str>) -> Result<Vec<Item<'_>>> {
-            let mut wanted = HashMap::from([("service", service)]);
-            wanted.extend(user.map(|user| (if cfg!(windows) { "user" } else { "account" }, user)));
+            // Windows' store finds by a pattern of its own; everything is taken there, and sifted.
+            let mut wanted = HashMap::new();
+            if cfg!(target_os = "macos") {
+                wanted.insert("service", service);
+                wanted.extend(user.map(|user| ("user", user)));
+            }
             let found = self.store.search(&wanted).map_err(|error| failure(&error))?;
-            let items = found.into_iter().map(|entry| Item { entry, keyring: PhantomData });
-            Ok(items
-                .filter(|item| user.is_none_or(|user| item.names().is_ok_and(|names| names.user == user)))
-                .collect())
+            let is_wanted = |entry: &Entry| {
+                let specifiers = entry.get_specifiers();
+                specifiers.is_some_and(|(of, whose)| of == service && user.is_none_or(|user| whose == user))
+            };
+            Ok(found.into_iter().filter(is_wanted).map(|entry| Item { entry, keyring: PhantomData }).collect())
         }
 
         /// Writes an item, replacing the one with the same service and user.
