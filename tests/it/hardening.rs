@@ -1,35 +1,57 @@
 //! The process itself: what others of the same user can see of it.
 
+use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
+use std::thread;
 use std::time::Duration;
 
-use crate::support::{World, login};
+use crate::support::{World, chmod, login};
 
 #[test]
-fn a_waiting_process_cannot_be_dumped_and_shows_no_secret() {
+fn a_waiting_process_shows_no_secret() {
     let world = World::new();
     let mut child = world.command(env!("CARGO_BIN_EXE_docker-credential-coffer"));
     let mut child = child.arg("store").stdin(Stdio::piped()).spawn().unwrap();
     let mut input = child.stdin.take().unwrap();
     let request = login("ghcr.io", "alice", "hunter2");
     input.write_all(&request.as_bytes()[..request.len() - 4]).unwrap();
-    std::thread::sleep(Duration::from_millis(300));
-    let of = |name: &str| std::fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let of = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap();
     let limits = of("limits");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
     for place in ["cmdline", "environ"] {
         assert!(!of(place).contains("hunter2"), "{place}");
     }
-    // A process that cannot be dumped belongs to root in /proc, and nobody else's debugger may attach; as root
-    // itself the flag shows in the owner alone when the process is not root's.
-    let owner = std::fs::metadata(format!("/proc/{}/mem", child.id())).unwrap().uid();
-    assert_eq!(owner, 0);
     input.write_all(&request.as_bytes()[request.len() - 4..]).unwrap();
     drop(input);
     assert!(child.wait().unwrap().success());
+}
+
+/// The kernel gives the files of a process that cannot be dumped to root, and lets nobody else's debugger attach.
+#[test]
+fn a_waiting_process_cannot_be_dumped() {
+    let world = World::new();
+    chmod(&world.path(""), 0o755);
+    let program = world.path("bin/coffer");
+    chmod(&world.path("bin"), 0o755);
+    fs::copy(env!("CARGO_BIN_EXE_docker-credential-coffer"), &program).unwrap();
+    // Root's processes belong to root anyway.
+    let as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let call: Vec<&str> = if is_root { as_nobody.to_vec() } else { vec!["env"] };
+    let mut command = world.command(call[0]);
+    command.args(&call[1..]).arg(&program).arg("get").current_dir("/");
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let input = child.stdin.take().unwrap();
+    thread::sleep(Duration::from_millis(300));
+    let of = |name: &str| fs::metadata(format!("/proc/{}/{name}", child.id())).unwrap().uid();
+    // Not the directory, which tells the user; what is inside.
+    assert_eq!((of("mem"), of("maps"), of("environ")), (0, 0, 0));
+    drop(input);
+    child.wait().unwrap();
 }
 
 #[test]
@@ -47,7 +69,7 @@ fn nothing_listens_and_nothing_stays_behind() {
         "get",
     ];
     world.call("strace", &strace).input("ghcr.io").run().answers("ghcr.io", "alice", "hunter2");
-    let calls = std::fs::read_to_string(log).unwrap();
+    let calls = fs::read_to_string(log).unwrap();
     let calls: Vec<&str> = calls.lines().filter(|line| !line.contains("exited")).collect();
     assert_eq!(calls.len(), 1, "one program, no connection: {calls:#?}");
 }
