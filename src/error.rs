@@ -119,6 +119,9 @@ pub enum Error {
     /// The key is there, but does not open the file.
     #[error("none of the keys opens {}", .0.display())]
     WrongKey(PathBuf),
+    /// The key is there, but could not open what would be written.
+    #[error("the key is not among the recipients in {}", .0.display())]
+    NotARecipient(PathBuf),
     /// The key is there, in a form that needs more than this program can do.
     #[error("{} {problem}", path.display())]
     UnusableKey {
@@ -223,6 +226,9 @@ impl Error {
             }
             Self::WrongKey(_) => {
                 "use the key it was encrypted to (COFFER_IDENTITY_FILE names another), or erase it and log in again".into()
+            }
+            Self::NotARecipient(path) => {
+                format!("bring back the key that the store was made with, or add this one's recipient to {}", path.display())
             }
             Self::UnusableKey { .. } => "put a plain identity (age-keygen) there, or name one with COFFER_IDENTITY_FILE".into(),
             Self::NoKeyring(_) => {

@@ -52,7 +52,7 @@ impl Key {
         self.identities.iter().map(|identity| identity as &dyn age::Identity)
     }
 
-    /// The public halves: what must be able to read everything that is written.
+    /// The public halves.
     pub fn recipients(&self) -> Vec<String> {
         self.identities.iter().map(|identity| identity.to_public().to_string()).collect()
     }
@@ -96,16 +96,21 @@ pub fn require(settings: &Settings, may_prompt: bool) -> Result<Key> {
     open(settings, may_prompt)?.ok_or_else(|| missing(settings))
 }
 
-/// Whether there is a key in the place where it would be. Unlocks nothing.
-pub fn exists(settings: &Settings) -> Result<bool> {
+/// The public halves of the key: what must be able to read everything that is written. Unlocks nothing, and is empty
+/// where there is no key.
+pub fn recipients(settings: &Settings) -> Result<Vec<String>> {
     match place(settings) {
-        Place::File(path, _) => Ok(path.symlink_metadata().is_ok()),
-        Place::Keyring => match OsKeyring::open(false).and_then(|keyring| Ok(!keyring.find(SERVICE, None)?.is_empty()))
-        {
-            Err(Error::NoKeyring(_)) if settings.key.is_none() => Ok(false),
+        Place::File(path, privacy) => Ok(from_file(&path, privacy)?.map_or_else(Vec::new, |key| key.recipients())),
+        Place::Keyring => match recipients_in_keyring() {
+            Err(Error::NoKeyring(_)) if settings.key.is_none() => Ok(Vec::new()),
             found => found,
         },
     }
+}
+
+fn recipients_in_keyring() -> Result<Vec<String>> {
+    let keyring = OsKeyring::open(false)?;
+    keyring.find(SERVICE, None)?.iter().map(|item| Ok(item.names()?.user)).collect()
 }
 
 /// That the store holds something and its key is nowhere, and where was looked.

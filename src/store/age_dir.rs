@@ -92,24 +92,24 @@ impl<'a> AgeDir<'a> {
         logins(self.settings).join(".age-recipients")
     }
 
-    /// Everyone who must be able to read what is written. Makes the key, if there is none to be found and
-    /// nothing that another one would have to open.
+    /// Everyone who must be able to read what is written, the key's own holder among them. Makes the key, if there is none
+    /// to be found and nothing that another one would have to open.
     fn recipients(&self, _lock: &Lock) -> Result<Vec<x25519::Recipient>> {
         let path = self.recipients_path();
-        let text = files::read(&path, MAX_RECIPIENTS, Privacy::Unshared)?;
-        let listed = text.as_ref().map(|text| parse_recipients(&path, text)).transpose()?;
-        if let Some(listed) = &listed
-            && key::exists(self.settings)?
-        {
-            return Ok(listed.clone());
+        let mut text = files::read(&path, MAX_RECIPIENTS, Privacy::Unshared)?.unwrap_or_default();
+        let listed = if text.is_empty() { Vec::new() } else { parse_recipients(&path, &text)? };
+        let is_listed = |own: &String| listed.iter().any(|recipient| recipient.to_string() == *own);
+        let own = key::recipients(self.settings)?;
+        if own.iter().any(is_listed) {
+            return Ok(listed);
         }
-        let key = match key::open(self.settings, self.may_prompt)? {
-            Some(key) => key,
-            None if is_empty(&logins(self.settings))? => key::create(self.settings, self.may_prompt)?,
-            None => return Err(key::missing(self.settings)),
+        let own = match (own.is_empty(), is_empty(&logins(self.settings))?) {
+            (true, true) => key::create(self.settings, self.may_prompt)?.recipients(),
+            (true, false) => return Err(key::missing(self.settings)),
+            (false, false) if !listed.is_empty() => return Err(Error::NotARecipient(path)),
+            (false, _) => own,
         };
-        let mut text = text.unwrap_or_default();
-        for recipient in key.recipients() {
+        for recipient in own {
             text.extend_from_slice(format!("{recipient}\n").as_bytes());
         }
         files::write(&path, &text)?;

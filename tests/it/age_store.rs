@@ -286,6 +286,20 @@ fn a_key_out_of_reach_is_not_replaced() {
 }
 
 #[test]
+fn nothing_is_written_that_the_key_could_not_open() {
+    let world = with_login();
+    let identities = world.store().join("identities");
+    fs::remove_file(&identities).unwrap();
+    world.call("age-keygen", &["-o", identities.to_str().unwrap()]).run().ok();
+    world.store_login("quay.io", "bob", "x").fails("the key is not among the recipients");
+    world.get("ghcr.io").fails("none of the keys opens");
+    // With nothing held, another key may take over.
+    world.coffer(&["erase"]).input("ghcr.io").run().silent();
+    world.store_login("quay.io", "bob", "x").silent();
+    world.get("quay.io").answers("quay.io", "bob", "x");
+}
+
+#[test]
 fn no_key_is_made_where_the_environment_names_one() {
     let world = World::new();
     let nowhere = world.home().join("nowhere");
