@@ -109,6 +109,9 @@ impl<'a> AgeDir<'a> {
             (false, false) if !listed.is_empty() => return Err(Error::NotARecipient(path)),
             (false, _) => own,
         };
+        if text.last().is_some_and(|byte| *byte != b'\n') {
+            text.push(b'\n');
+        }
         for recipient in own {
             text.extend_from_slice(format!("{recipient}\n").as_bytes());
         }
@@ -254,13 +257,14 @@ struct CredentialFile {
 fn credential_files(directory: &Path) -> Result<Vec<CredentialFile>> {
     let mut found = Vec::new();
     for entry in files::entries(directory)? {
-        let Some(stem) = entry.file_name().to_str().and_then(|name| name.strip_suffix(".age")).map(str::to_owned)
-        else {
+        let name = entry.file_name();
+        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".age")) else { continue };
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
-        };
+        }
         // Gone meanwhile, or not to be examined: then it is not the newest either.
         let modified = entry.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        found.push(CredentialFile { path: entry.path(), stem, modified });
+        found.push(CredentialFile { path: entry.path(), stem: stem.to_owned(), modified });
     }
     Ok(found)
 }

@@ -207,6 +207,8 @@ fn strays_are_left_alone() {
     fs::create_dir(store.join("UPPER")).unwrap();
     fs::write(store.join("UPPER/x.age"), "x").unwrap();
     fs::write(store.join("ghcr.io/notes.txt"), "x").unwrap();
+    fs::create_dir(store.join("ghcr.io/zoe.age")).unwrap();
+    world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
     let listed = world.coffer(&["list"]).run();
     assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), "{\"ghcr.io\":\"alice\"}\n"));
     assert_eq!(listed.stderr.lines().count(), 1, "{listed:#?}");

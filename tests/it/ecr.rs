@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use crate::support::{Moto, World};
+use crate::support::{Moto, World, login, mode};
 
 const HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -45,6 +45,24 @@ fn a_login_to_ecr_does_not_fail() {
     assert!(world.files_with(&world.home(), "a pasted token").is_empty());
     assert_eq!(world.coffer(&["list"]).run().ok(), "{}\n", "a token that get would not answer is not listed");
     world.coffer(&["erase"]).input(HOST).run().silent();
+}
+
+/// What docker-credential-ecr-login does with no AWS credentials at all, and so without asking anybody; beside it, Coffer.
+#[test]
+fn the_helper_that_it_replaces_refuses_logins_and_hides_its_reasons() {
+    let world = World::new();
+    let login = login(HOST, "AWS", "a pasted token");
+    let peer = |action: &str, input: &str| world.call("docker-credential-ecr-login", &[action]).input(input).run();
+    // awslabs/amazon-ecr-credential-helper#102: a docker login cannot end well.
+    for outcome in [peer("store", &login), peer("erase", HOST)] {
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), "not implemented\n"), "{outcome:#?}");
+    }
+    world.coffer(&["store"]).input(&login).run().silent();
+    world.coffer(&["erase"]).input(HOST).run().silent();
+    // #207: whatever went wrong, it says that it holds nothing; the reason is in a log that everyone can read.
+    assert_eq!(peer("get", HOST).stdout.trim(), "credentials not found in native keychain");
+    assert_ne!(mode(&world.home().join(".ecr/log/ecr-login.log")) & 0o044, 0);
+    world.get(HOST).fails("no AWS credentials found");
 }
 
 #[test]
