@@ -62,6 +62,29 @@ fn the_endpoint_follows_from_the_host() {
 }
 
 #[test]
+fn no_proxy_and_endpoints_of_single_services_are_honoured() {
+    let mut world = World::new();
+    let aws = Aws::start(&mut world);
+    world.set("AWS_ECR_DISABLE_CACHE", "1");
+    world.set("HTTP_PROXY", "http://127.0.0.1:9");
+    world.get(HOST).fails("AWS cannot be reached");
+    world.set("NO_PROXY", "127.0.0.1,example.com");
+    world.get(HOST).ok();
+
+    // Nothing is asked anywhere but where each service's own variable says.
+    world.set("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    world.config("[[registry]]\nmatch = \"123456789012.*\"\nrole-arn = \"arn:aws:iam::123456789012:role/pull\"\n");
+    for variable in ["AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL_ECR_PUBLIC", "AWS_ENDPOINT_URL_STS"] {
+        world.set(variable, &aws.url);
+    }
+    world.get(HOST).ok();
+    world.get("public.ecr.aws").ok();
+    let asked: Vec<String> =
+        aws.asked().iter().map(|asked| asked.scope.rsplit('/').next().unwrap().to_owned()).collect();
+    assert_eq!(asked, ["ecr", "sts", "ecr", "ecr-public"]);
+}
+
+#[test]
 fn metadata_services_are_never_asked_through_the_proxy() {
     let mut world = World::new();
     let aws = Aws::start(&mut world);

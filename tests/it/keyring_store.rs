@@ -45,6 +45,20 @@ fn what_is_locked_is_not_missing_and_a_miss_unlocks_nothing() {
     assert_eq!(world.coffer(&["list"]).run().ok(), "{\"ghcr.io\":\"alice\"}\n", "names need no unlocking");
 }
 
+/// gnome-keyring has its prompt shown by a program of the desktop. Here there is none, and then one that says nothing.
+#[test]
+fn a_prompt_that_nobody_answers_costs_no_more_than_its_time() {
+    let mut world = world_with("store = \"keyring\"");
+    let bus = Bus::with_keyring(&mut world);
+    world.store_login("ghcr.io", "alice", "hunter2").silent();
+    bus.lock(&world);
+    world.get("ghcr.io").fails("the OS keyring is locked");
+    let _prompter = bus.black_hole(&world, "org.gnome.keyring.SystemPrompter");
+    let waited = world.get("ghcr.io");
+    assert!(waited.took.as_secs() >= 14, "{waited:#?}");
+    waited.fails("the OS keyring is locked");
+}
+
 #[test]
 fn without_a_keyring_the_error_says_so() {
     let mut world = world_with("store = \"keyring\"");

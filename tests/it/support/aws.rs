@@ -38,6 +38,8 @@ pub struct Asked {
 
 /// The server. Ends with the test's process.
 pub struct Aws {
+    /// `http://127.0.0.1:PORT`
+    pub url: String,
     state: Arc<Mutex<State>>,
 }
 
@@ -73,7 +75,7 @@ impl Aws {
         world.set("AWS_ENDPOINT_URL", &url);
         world.set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
         world.set("AWS_SECRET_ACCESS_KEY", "a secret access key of nobody");
-        Self { state }
+        Self { url, state }
     }
 
     pub fn reply(&self, reply: Reply) {

@@ -74,6 +74,20 @@ impl Bus {
         self.keyring = None;
     }
 
+    /// Somebody on the bus who takes every call and never answers.
+    pub fn black_hole(&self, world: &World, name: &str) -> Server {
+        let mut command = world.command("dbus-test-tool");
+        command.args(["black-hole", "--session", &format!("--name={name}")]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let server = Server(child.unwrap_or_else(|error| panic!("dbus-test-tool: {error}; see tests/run")));
+        let owned =
+            ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.GetNameOwner"];
+        while world.call("dbus-send", &[&owned[..], &[&format!("string:{name}")]].concat()).run().code != Some(0) {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        server
+    }
+
     /// Locks the login collection.
     pub fn lock(&self, world: &World) {
         let login = ["array:objpath:/org/freedesktop/secrets/collection/login"];
