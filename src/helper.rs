@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use crate::credential::{Credential, Login, read_wiped};
 use crate::deadline;
 use crate::error::{Error, Result, one_line};
-use crate::settings::HelperName;
+use crate::rule::HelperName;
 
 /// How long a helper may take. Below the limit of the process, so that the error can name it.
 const LIMIT: Duration = Duration::from_secs(15);

@@ -17,6 +17,7 @@ pub mod key;
 pub mod os_keyring;
 pub mod protocol;
 pub mod routes;
+pub mod rule;
 pub mod server;
 pub mod settings;
 pub mod store;

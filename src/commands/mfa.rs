@@ -7,8 +7,9 @@ use super::{moment, tell};
 use crate::ecr;
 use crate::error::{Error, Result};
 use crate::routes::{self, Source};
+use crate::rule::Rule;
 use crate::server::ServerKey;
-use crate::settings::{Rule, Settings};
+use crate::settings::Settings;
 
 /// Give the code of an MFA device, so that ECR tokens can be minted for the day.
 ///

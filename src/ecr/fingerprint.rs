@@ -11,7 +11,8 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use crate::files::{self, Privacy};
-use crate::settings::{self, Rule};
+use crate::rule::Rule;
+use crate::settings;
 
 /// What the SDK reads to decide who asks, where, and in what region. Endpoints of single services come besides.
 const VARIABLES: [&str; 22] = [

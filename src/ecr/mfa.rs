@@ -21,8 +21,8 @@ use super::problem::Problem;
 use super::token::Label;
 use crate::credential::Credential;
 use crate::error::Result;
+use crate::rule::Rule;
 use crate::server::ServerKey;
-use crate::settings::Rule;
 use crate::store::Store;
 
 /// How long a session is asked for: the most that AWS gives a user.

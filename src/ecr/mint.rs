@@ -13,7 +13,7 @@ use super::who;
 use crate::deadline;
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
-use crate::settings::Rule;
+use crate::rule::Rule;
 use crate::store::Store;
 use crate::trace;
 

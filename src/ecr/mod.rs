@@ -11,8 +11,9 @@ use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
 use crate::file_name;
 use crate::files::{self, Lock};
+use crate::rule::Rule;
 use crate::server::ServerKey;
-use crate::settings::{Rule, Settings};
+use crate::settings::Settings;
 use crate::store::Store;
 use crate::trace;
 

@@ -25,7 +25,7 @@ use super::https;
 use super::mfa::{self, Identity};
 use super::problem::Problem;
 use crate::ecr_host::EcrHost;
-use crate::settings::Rule;
+use crate::rule::Rule;
 
 /// How long the instance metadata service has for one answer: it is next door, or it is not there.
 const IMDS_PATIENCE: Duration = Duration::from_secs(1);
