@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use aws_config::profile::{Profile, ProfileSet};
 use aws_config::sts::AssumeRoleProvider;
-use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_ecr::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::problem::Problem;
+use super::profiles;
 use super::token::Label;
 use crate::credential::Credential;
 use crate::error::Result;
@@ -50,25 +51,18 @@ struct Role {
 
 /// Who asks under a rule, if a device is named by the rule, by the profile, or by one that it goes back to.
 pub fn identity(profiles: &ProfileSet, rule: Option<&Rule>) -> Option<Identity> {
-    let mut serial = rule.and_then(|rule| rule.mfa_serial.clone());
-    let (mut roles, mut base) = (Vec::new(), None);
-    let mut next = selected(rule);
-    while let Some(name) = next.take() {
-        let Some(profile) = profiles.get_profile(&name) else { break };
-        serial = serial.or_else(|| profile.get("mfa_serial").map(str::to_owned));
-        if let Some(role) = role_of(profile) {
-            roles.push(role);
-            // A profile that is its own source, or a loop of them, is the SDK's to make sense of.
-            next = Some(profile.get("source_profile")?.to_owned()).filter(|_| roles.len() <= profiles_in(profiles));
-            next.as_ref()?;
-        } else {
-            base = Some(name);
-        }
+    let chain = selected(rule).map_or_else(Vec::new, |name| profiles::chain(profiles, &name));
+    let device = |profile: &&Profile| profile.get("mfa_serial").map(str::to_owned);
+    let serial = rule.and_then(|rule| rule.mfa_serial.clone()).or_else(|| chain.iter().find_map(device))?;
+    let mut roles: Vec<Role> = chain.iter().rev().filter_map(|profile| role_of(profile)).collect();
+    let base = chain.last().map(|profile| profile.name().to_owned());
+    if chain.last().is_some_and(|profile| role_of(profile).is_some()) {
+        // Roles that go back to no user: to a service's own role, or to themselves. The SDK's to make sense of.
+        return None;
     }
-    roles.reverse();
     let is_needed = !roles.is_empty() || rule.is_some_and(|rule| rule.mfa_serial.is_some());
     roles.extend(rule.and_then(role_of_rule));
-    Some(Identity { serial: serial?, base, roles, is_needed })
+    Some(Identity { serial, base, roles, is_needed })
 }
 
 /// The profile where the chain begins; none where the environment's keys go first, as in the SDK.
@@ -81,10 +75,6 @@ fn selected(rule: Option<&Rule>) -> Option<String> {
         Some(_) => None,
         None => Some(set("AWS_PROFILE").unwrap_or_else(|| "default".into())),
     }
-}
-
-fn profiles_in(profiles: &ProfileSet) -> usize {
-    profiles.profiles().count()
 }
 
 fn role_of(profile: &Profile) -> Option<Role> {
@@ -100,8 +90,7 @@ fn role_of_rule(rule: &Rule) -> Option<Role> {
 impl Identity {
     /// The configuration with the session's credentials, or with those of the roles assumed from it.
     pub async fn assume(&self, config: SdkConfig, session: Credentials) -> SdkConfig {
-        let with = |config: SdkConfig, credentials| config.into_builder().credentials_provider(credentials).build();
-        let mut config = with(config, SharedCredentialsProvider::new(session));
+        let mut config = with_credentials(config, session);
         for role in &self.roles {
             config = role.assume(config).await;
         }
@@ -136,9 +125,12 @@ impl Role {
         if let Some(name) = &self.session_name {
             role = role.session_name(name);
         }
-        let credentials = SharedCredentialsProvider::new(role.build().await);
-        config.into_builder().credentials_provider(credentials).build()
+        with_credentials(config, role.build().await)
     }
+}
+
+fn with_credentials(config: SdkConfig, credentials: impl ProvideCredentials + 'static) -> SdkConfig {
+    config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
 }
 
 /// The configuration in the rule's role, where it names one.

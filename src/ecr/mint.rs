@@ -62,7 +62,7 @@ fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Problem>>) ->
 }
 
 async fn token(host: &EcrHost, rule: Option<&Rule>, sessions: &dyn Store) -> Result<Token, Problem> {
-    let session = async |identity: &Identity| {
+    let session = |identity: &Identity| {
         let closed = |error: Error| Problem::new(error.to_string(), error.hint().unwrap_or_default());
         mfa::kept(sessions, &identity.serial).map_err(closed)
     };

@@ -22,6 +22,7 @@ mod https;
 mod mfa;
 mod mint;
 mod problem;
+mod profiles;
 mod token;
 mod who;
 

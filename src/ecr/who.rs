@@ -17,13 +17,12 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
-use aws_types::os_shim_internal::{Env, Fs};
 
 use super::https;
 use super::mfa::{self, Identity};
 use super::problem::Problem;
+use super::profiles;
 use crate::ecr_host::EcrHost;
 use crate::rule::Rule;
 
@@ -43,23 +42,23 @@ pub fn profile(rule: Option<&Rule>) -> Option<String> {
 pub async fn sdk_config(
     host: &EcrHost,
     rule: Option<&Rule>,
-    session: impl AsyncFnOnce(&Identity) -> Result<Option<Credentials>, Problem>,
+    session: impl FnOnce(&Identity) -> Result<Option<Credentials>, Problem>,
 ) -> Result<SdkConfig, Problem> {
-    let profiles = checked_profiles(rule).await?;
-    if let Some(identity) = mfa::identity(&profiles, rule) {
-        let session = session(&identity).await?;
-        let config = base_config(identity.base.as_deref(), region(rule, Some(&host.region)).await).await?;
-        return match session {
-            Some(session) => Ok(identity.assume(config, session).await),
-            None if identity.is_needed => Err(Problem::new(
-                format!("the MFA device {} has given no code for today", identity.serial),
-                format!("docker-credential-coffer mfa {}", host.host),
-            )),
-            None => Ok(mfa::in_role(config, rule).await),
-        };
+    let identity = mfa::identity(&checked_profiles(rule).await?, rule);
+    let base = match &identity {
+        Some(identity) => identity.base.clone(),
+        None => rule.and_then(|rule| rule.profile.clone()),
+    };
+    let config = base_config(base.as_deref(), region(rule, Some(&host.region)).await).await?;
+    let Some(identity) = identity else { return Ok(mfa::in_role(config, rule).await) };
+    match session(&identity)? {
+        Some(session) => Ok(identity.assume(config, session).await),
+        None if identity.is_needed => Err(Problem::new(
+            format!("the MFA device {} has given no code for today", identity.serial),
+            format!("docker-credential-coffer mfa {}", host.host),
+        )),
+        None => Ok(mfa::in_role(config, rule).await),
     }
-    let config = base_config(rule.and_then(|rule| rule.profile.as_deref()), region(rule, Some(&host.region)).await);
-    Ok(mfa::in_role(config.await?, rule).await)
 }
 
 /// Who asks under a rule if that takes an MFA device, with the configuration of the user behind the roles.
@@ -71,8 +70,8 @@ pub async fn mfa_user(rule: Option<&Rule>) -> Result<Option<(Identity, SdkConfig
 
 async fn checked_profiles(rule: Option<&Rule>) -> Result<ProfileSet, Problem> {
     check_keys()?;
-    let profiles = profiles().await?;
-    check_profile(&profiles, profile(rule).as_deref())?;
+    let profiles = profiles::load().await?;
+    profiles::check(&profiles, profile(rule).as_deref().unwrap_or("default"))?;
     Ok(profiles)
 }
 
@@ -118,37 +117,6 @@ fn check_keys() -> Result<(), Problem> {
 
 fn is_header_text(text: &str) -> bool {
     !text.chars().any(char::is_control)
-}
-
-/// What the AWS config and credentials files say. The SDK's own errors about them name no line.
-async fn profiles() -> Result<ProfileSet, Problem> {
-    let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
-    loaded.map_err(|error| {
-        let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        Problem::new(cause, "mend that line of the AWS config file")
-    })
-}
-
-/// A profile that does not exist is an error: the SDK would go on to the instance's role, and ask as somebody else.
-fn check_profile(profiles: &ProfileSet, name: Option<&str>) -> Result<(), Problem> {
-    let selected = name.unwrap_or("default");
-    let mut next = Some(selected);
-    let mut seen = Vec::new();
-    // A loop is the SDK's to report.
-    while let Some(name) = next.filter(|name| !seen.contains(name)) {
-        let Some(found) = profiles.get_profile(name) else {
-            return if name == "default" { Ok(()) } else { Err(no_such_profile(name, seen.last())) };
-        };
-        seen.push(name);
-        next = found.get("source_profile");
-    }
-    Ok(())
-}
-
-fn no_such_profile(name: &str, named_by: Option<&&str>) -> Problem {
-    let source = named_by.map_or_else(String::new, |by| format!(", which profile {by} names as its source_profile"));
-    let cure = "see those that there are: aws configure list-profiles";
-    Problem::new(format!("there is no AWS profile {name}{source}"), cure)
 }
 
 /// The SDK's default chain, in its order, with the metadata services asked directly and within their time.
