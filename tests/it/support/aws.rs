@@ -1,5 +1,5 @@
-//! AWS on loopback: speaks the ECR and ECR Public APIs' JSON and STS's query protocol, says what it was asked, and is
-//! late, wrong or silent when told to.
+//! AWS on loopback: speaks the ECR and ECR Public APIs' JSON and STS's query protocol, gives keys where `aws_keys` does,
+//! says what it was asked, and is late, wrong or silent when told to.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::World;
+use super::{World, aws_keys};
 
 /// How requests for tokens are answered.
 #[derive(Clone)]
@@ -28,10 +28,12 @@ pub enum Reply {
 /// A request that was made.
 #[derive(Clone, Debug)]
 pub struct Asked {
-    /// The operation.
+    /// The operation, or the path where the path says it.
     pub operation: String,
     /// `KEY/DATE/REGION/SERVICE` of the signature.
     pub scope: String,
+    /// The token that was shown in place of a signature.
+    pub token: String,
     /// The body.
     pub body: String,
 }
@@ -117,8 +119,10 @@ fn converse(mut connection: TcpStream, state: &Mutex<State>) {
         return;
     };
     let kind = if body.starts_with('<') { "text/xml" } else { "application/x-amz-json-1.1" };
+    // The life is that of the instance service's tokens; to others it says nothing.
     let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\
+         x-aws-ec2-metadata-token-ttl-seconds: 21600\r\n\r\n",
         body.len()
     );
     let _ = connection.write_all((head + &body).as_bytes());
@@ -126,7 +130,9 @@ fn converse(mut connection: TcpStream, state: &Mutex<State>) {
 
 fn read_request(connection: &TcpStream) -> Option<Asked> {
     let mut reader = BufReader::new(connection);
-    let (mut target, mut scope, mut length) = (String::new(), String::new(), 0);
+    let (mut target, mut scope, mut token, mut length) = (String::new(), String::new(), String::new(), 0);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
     for line in reader.by_ref().lines() {
         let line = line.ok()?;
         if line.is_empty() {
@@ -139,7 +145,11 @@ fn read_request(connection: &TcpStream) -> Option<Asked> {
             "authorization" => {
                 let credential = value.split("Credential=").nth(1).unwrap_or_default();
                 scope = credential.split("/aws4_request").next().unwrap_or_default().into();
+                if scope.is_empty() {
+                    token = value.trim().into();
+                }
             }
+            "x-amz-sso_bearer_token" | "x-aws-ec2-metadata-token" => token = value.trim().into(),
             _ => {}
         }
     }
@@ -147,17 +157,23 @@ fn read_request(connection: &TcpStream) -> Option<Asked> {
     reader.read_exact(&mut body).ok()?;
     let body = String::from_utf8(body).ok()?;
     if target.is_empty() {
-        target = body.strip_prefix("Action=").unwrap_or_default().split('&').next().unwrap_or_default().into();
+        let action = body.strip_prefix("Action=").map(|action| action.split('&').next().unwrap_or_default());
+        target = action.or(first.split(' ').nth(1)).unwrap_or_default().into();
     }
-    Some(Asked { operation: target, scope, body })
+    Some(Asked { operation: target, scope, token, body })
 }
 
 /// Status and body, or silence.
 fn answer(state: &mut State, asked: &Asked) -> Option<(u16, String)> {
     match asked.operation.as_str() {
-        "AssumeRole" => return Some((200, assumed(&asked.body))),
+        name @ ("AssumeRole" | "AssumeRoleWithWebIdentity") => return Some((200, assumed(name, &asked.body))),
         "GetSessionToken" => return Some(session(state, &asked.body)),
-        _ => {}
+        "/token" => return Some((200, aws_keys::refreshed())),
+        path => {
+            if let Some(answer) = aws_keys::answer(path, &asked.token) {
+                return Some(answer);
+            }
+        }
     }
     match state.reply.clone() {
         Reply::Token(life) => {
@@ -182,12 +198,12 @@ fn answer(state: &mut State, asked: &Asked) -> Option<(u16, String)> {
 }
 
 /// The role's name becomes the key, so that it can be seen who asks next.
-fn assumed(body: &str) -> String {
+fn assumed(operation: &str, body: &str) -> String {
     let role = body.split("role%2F").nth(1).unwrap_or_default().split('&').next().unwrap_or_default();
     let user = "<AssumedRoleUser><Arn>arn:aws:sts::123456789012:assumed-role/x/y</Arn><AssumedRoleId>A:y</AssumedRoleId></AssumedRoleUser>";
     let keys = keys(&format!("ASIA{role}"), 3600);
     format!(
-        "<AssumeRoleResponse xmlns=\"{STS}\"><AssumeRoleResult>{keys}{user}</AssumeRoleResult></AssumeRoleResponse>"
+        "<{operation}Response xmlns=\"{STS}\"><{operation}Result>{keys}{user}</{operation}Result></{operation}Response>"
     )
 }
 

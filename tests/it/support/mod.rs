@@ -1,13 +1,14 @@
 //! What tests stand on: a world of their own, and the real servers in it.
 
 mod aws;
+mod aws_keys;
 mod bus;
 mod moto;
 mod registry;
 mod server;
 mod world;
 
-pub use aws::{Aws, Reply};
+pub use aws::{Asked, Aws, Reply};
 pub use bus::Bus;
 pub use moto::Moto;
 pub use registry::Registry;
