@@ -47,6 +47,9 @@ const USERNAME: &str = "alice";
 const SECRET: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 
 const ECR_HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+/// Where Debian and others keep the certificates that the system trusts.
+const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 const ECR_API: &str = "api.ecr.us-east-1.amazonaws.com";
 
 // The entrants, as the tables name them and the goals refer to them.
@@ -67,6 +70,8 @@ const PLAIN_MINT: &str = "coffer `get`, an ECR token minted in plain HTTP";
 const MINT: &str = "coffer `get`, an ECR token minted through the proxy";
 const KEPT: &str = "coffer `get`, an ECR token kept";
 const ECR_LOGIN_MINT: &str = "docker-credential-ecr-login `get`, through the proxy";
+const SYSTEM_MINT: &str = "coffer `get`, an ECR token minted through the proxy, the system's certificates";
+const ECR_LOGIN_SYSTEM_MINT: &str = "docker-credential-ecr-login `get`, through the proxy, the system's certificates";
 const ECR_LOGIN_KEPT: &str = "docker-credential-ecr-login `get`, from its cache";
 const AMONG_FEW: &str = "coffer `get` among 10";
 const AMONG_MANY: &str = "coffer `get` among 10,000";
@@ -430,6 +435,8 @@ impl EcrWorld {
             entrant(ECR_LOGIN_KEPT, 3, vec![self.kept(ecr_login)]),
             entrant(MINT, 3, vec![self.mint_anew(coffer)]),
             entrant(ECR_LOGIN_MINT, 3, vec![self.mint_anew(ecr_login)]),
+            entrant(SYSTEM_MINT, 3, vec![self.mint_among_many(coffer)]),
+            entrant(ECR_LOGIN_SYSTEM_MINT, 3, vec![self.mint_among_many(ecr_login)]),
             entrant(PLAIN_MINT, 3, vec![plain]),
         ]
     }
@@ -443,6 +450,16 @@ impl EcrWorld {
     fn mint_anew(&self, program: &Path) -> Step {
         let mut step = self.mint(program);
         step.command.env("AWS_ECR_DISABLE_CACHE", "true");
+        step
+    }
+
+    /// With all the authorities to read that the system trusts, besides the proxy's: what most machines have.
+    fn mint_among_many(&self, program: &Path) -> Step {
+        let bundle = self.world.home().join("all.pem");
+        let own = fs::read_to_string(self.world.home().join("ca.pem")).unwrap();
+        fs::write(&bundle, fs::read_to_string(SYSTEM_CERTIFICATES).unwrap() + &own).unwrap();
+        let mut step = self.mint_anew(program);
+        step.command.env_remove("AWS_CA_BUNDLE").env("SSL_CERT_FILE", bundle);
         step
     }
 
