@@ -74,7 +74,14 @@ fn variables() -> Vec<(OsString, OsString)> {
     found
 }
 
+/// A file of the AWS configuration, where the SDK looks for it: a `~/` in the variable is the home directory.
 fn file(variable: &str, name: &str) -> Option<PathBuf> {
-    let named = env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from);
-    named.or_else(|| Some(settings::home().ok()?.join(".aws").join(name)))
+    let home = settings::home().ok();
+    match env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from) {
+        Some(path) => match (path.strip_prefix("~"), home) {
+            (Ok(below), Some(home)) => Some(home.join(below)),
+            _ => Some(path),
+        },
+        None => Some(home?.join(".aws").join(name)),
+    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use aws_config::SdkConfig;
 use aws_config::profile::{Profile, ProfileSet};
 use aws_config::sts::AssumeRoleProvider;
-use aws_sdk_ecr::config::{Credentials, ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
@@ -30,19 +30,30 @@ use crate::store::Store;
 const LIFE: Duration = Duration::from_secs(36 * 3600);
 
 /// Who asks AWS, where that takes a code.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Identity {
     /// The MFA device.
     pub serial: String,
-    /// The profile with the user's own keys; `None`: the default chain.
-    pub base: Option<String>,
+    /// Who has it.
+    pub user: User,
     /// What is assumed from the session, in this order.
     roles: Vec<Role>,
     /// Whether the session is needed. A user's own keys may do without, and the AWS CLI tries them so.
     pub is_needed: bool,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+/// The user behind the roles, whose own keys a session is asked for with.
+#[derive(Debug)]
+pub enum User {
+    /// A profile that assumes no role.
+    Profile(String),
+    /// Keys that stand in a profile beside a role.
+    Keys(Credentials),
+    /// Whatever the default chain finds.
+    DefaultChain,
+}
+
+#[derive(Debug)]
 struct Role {
     arn: String,
     external_id: Option<String>,
@@ -50,19 +61,39 @@ struct Role {
 }
 
 /// Who asks under a rule, if a device is named by the rule, by the profile, or by one that it goes back to.
+///
+/// `None` too for roles that go back to no user, such as those of an instance: no code can help them.
 pub fn identity(profiles: &ProfileSet, rule: Option<&Rule>) -> Option<Identity> {
     let chain = selected(rule).map_or_else(Vec::new, |name| profiles::chain(profiles, &name));
+    let (user, assumed) = user_of(&chain)?;
     let device = |profile: &&Profile| profile.get("mfa_serial").map(str::to_owned);
-    let serial = rule.and_then(|rule| rule.mfa_serial.clone()).or_else(|| chain.iter().find_map(device))?;
-    let mut roles: Vec<Role> = chain.iter().rev().filter_map(|profile| role_of(profile)).collect();
-    let base = chain.last().map(|profile| profile.name().to_owned());
-    if chain.last().is_some_and(|profile| role_of(profile).is_some()) {
-        // Roles that go back to no user: to a service's own role, or to themselves. The SDK's to make sense of.
-        return None;
-    }
-    let is_needed = !roles.is_empty() || rule.is_some_and(|rule| rule.mfa_serial.is_some());
+    let of_role = rule.and_then(|rule| rule.mfa_serial.clone()).or_else(|| assumed.iter().find_map(device));
+    let is_needed = of_role.is_some();
+    let serial = of_role.or_else(|| chain.last().and_then(device))?;
+    let mut roles: Vec<Role> = assumed.iter().rev().filter_map(|profile| role_of(profile)).collect();
     roles.extend(rule.and_then(role_of_rule));
-    Some(Identity { serial, base, roles, is_needed })
+    Some(Identity { serial, user, roles, is_needed })
+}
+
+/// The user at the end of a chain of profiles, and those before him, which assume roles.
+fn user_of<'a>(chain: &'a [&'a Profile]) -> Option<(User, &'a [&'a Profile])> {
+    let Some((last, before)) = chain.split_last() else { return Some((User::DefaultChain, &[])) };
+    if role_of(last).is_none() {
+        return Some((User::Profile(last.name().to_owned()), before));
+    }
+    if last.get("credential_source") == Some("Environment") {
+        return Some((User::DefaultChain, chain));
+    }
+    // Keys beside a role are the role's own source, or, in a profile that another goes back to, used instead of it.
+    let keys = keys_of(last)?;
+    let assumed = if before.is_empty() { chain } else { before };
+    Some((User::Keys(keys), assumed))
+}
+
+fn keys_of(profile: &Profile) -> Option<Credentials> {
+    let text = |name| profile.get(name).map(str::to_owned);
+    let (id, secret) = (text("aws_access_key_id")?, text("aws_secret_access_key")?);
+    Some(Credentials::new(id, secret, text("aws_session_token"), None, "profile"))
 }
 
 /// The profile where the chain begins; none where the environment's keys go first, as in the SDK.
@@ -88,9 +119,8 @@ fn role_of_rule(rule: &Rule) -> Option<Role> {
 }
 
 impl Identity {
-    /// The configuration with the session's credentials, or with those of the roles assumed from it.
-    pub async fn assume(&self, config: SdkConfig, session: Credentials) -> SdkConfig {
-        let mut config = with_credentials(config, session);
+    /// The configuration with the credentials of the last of the roles. `config` has the session's.
+    pub async fn assume(&self, mut config: SdkConfig) -> SdkConfig {
         for role in &self.roles {
             config = role.assume(config).await;
         }
@@ -102,7 +132,7 @@ impl Identity {
         let request = aws_sdk_sts::Client::new(config).get_session_token();
         let seconds = i32::try_from(LIFE.as_secs()).ok();
         let request = request.serial_number(&self.serial).token_code(code).set_duration_seconds(seconds);
-        let reply = request.send().await.map_err(|error| Problem::of(&error, self.base.as_deref()))?;
+        let reply = request.send().await.map_err(|error| Problem::of(&error, None))?;
         let keys = reply.credentials.ok_or_else(|| Problem::new("AWS answered without a session", "try again"))?;
         let expires = SystemTime::try_from(*keys.expiration());
         Ok(Session {
@@ -125,12 +155,9 @@ impl Role {
         if let Some(name) = &self.session_name {
             role = role.session_name(name);
         }
-        with_credentials(config, role.build().await)
+        let credentials = SharedCredentialsProvider::new(role.build().await);
+        config.into_builder().credentials_provider(credentials).build()
     }
-}
-
-fn with_credentials(config: SdkConfig, credentials: impl ProvideCredentials + 'static) -> SdkConfig {
-    config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build()
 }
 
 /// The configuration in the rule's role, where it names one.

@@ -102,6 +102,9 @@ fn by_code(code: &str, message: &str) -> Option<Problem> {
 
 const CLOCK: (&str, &str) = ("the clock of this machine is off", "set it, for example with: timedatectl set-ntp true");
 
+/// What the SDK says of a profile that holds nothing to ask with.
+const NOT_ENABLED: &str = "the credential provider was not enabled";
+
 /// By the SDK's own words, where no service answered.
 fn by_words(causes: &[String], profile: Option<&str>) -> Option<Problem> {
     let says = |words: &[&str]| causes.iter().any(|cause| words.iter().any(|word| cause.contains(word)));
@@ -125,6 +128,13 @@ fn by_words(causes: &[String], profile: Option<&str>) -> Option<Problem> {
         Problem::new(
             "no AWS credentials found in the environment, the profile, a web identity, the container or the instance",
             "set AWS_PROFILE, or name a profile for this registry in config.toml, or docker login with a token",
+        )
+    } else if says(&[NOT_ENABLED]) {
+        let why = causes.last().filter(|cause| !cause.contains(NOT_ENABLED));
+        let why = why.map_or_else(String::new, |cause| format!(": {cause}"));
+        Problem::new(
+            format!("no credentials{whose}{why}"),
+            format!("give it keys, SSO, a process or a role: aws configure{option}"),
         )
     } else if says(&["certificate"]) {
         Problem::new(

@@ -17,14 +17,16 @@ pub async fn load() -> Result<ProfileSet, Problem> {
     })
 }
 
-/// A profile, and those that it goes back to through `source_profile`, as far as they exist. A loop ends where it would begin
-/// again.
+/// A profile, and those that it goes back to through `source_profile`, as far as they exist. It ends, as the SDK's does, at
+/// one that is gone back to and has keys of its own; and a loop where it would begin again.
 pub fn chain<'a>(profiles: &'a ProfileSet, name: &str) -> Vec<&'a Profile> {
     let mut chain: Vec<&Profile> = Vec::new();
     let mut next = profiles.get_profile(name);
     while let Some(profile) = next.filter(|profile| chain.iter().all(|seen| seen.name() != profile.name())) {
-        chain.push(profile);
+        let has_keys = profile.get("aws_access_key_id").is_some();
         next = profile.get("source_profile").and_then(|source| profiles.get_profile(source));
+        next = next.filter(|_| chain.is_empty() || !has_keys);
+        chain.push(profile);
     }
     chain
 }
@@ -40,7 +42,7 @@ pub fn check(profiles: &ProfileSet, name: &str) -> Result<(), Problem> {
         return if name == "default" { Ok(()) } else { missing(name, String::new()) };
     };
     match last.get("source_profile") {
-        Some(source) if profiles.get_profile(source).is_none() => {
+        Some(source) if last.get("role_arn").is_some() && profiles.get_profile(source).is_none() => {
             missing(source, format!(", which profile {} names as its source_profile", last.name()))
         }
         _ => Ok(()),

@@ -17,10 +17,10 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider, SharedHttpClient};
+use aws_sdk_ecr::config::{Credentials, ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
 
 use super::https;
-use super::mfa::{self, Identity};
+use super::mfa::{self, Identity, User};
 use super::problem::Problem;
 use super::profiles;
 use crate::ecr_host::EcrHost;
@@ -45,26 +45,38 @@ pub async fn sdk_config(
     session: impl FnOnce(&Identity) -> Result<Option<Credentials>, Problem>,
 ) -> Result<SdkConfig, Problem> {
     let identity = mfa::identity(&checked_profiles(rule).await?, rule);
-    let base = match &identity {
-        Some(identity) => identity.base.clone(),
-        None => rule.and_then(|rule| rule.profile.clone()),
-    };
-    let config = base_config(base.as_deref(), region(rule, Some(&host.region)).await).await?;
-    let Some(identity) = identity else { return Ok(mfa::in_role(config, rule).await) };
-    match session(&identity)? {
-        Some(session) => Ok(identity.assume(config, session).await),
-        None if identity.is_needed => Err(Problem::new(
-            format!("the MFA device {} has given no code for today", identity.serial),
-            format!("docker-credential-coffer mfa {}", host.host),
-        )),
-        None => Ok(mfa::in_role(config, rule).await),
+    let region = region(rule, Some(&host.region)).await;
+    if let Some(identity) = &identity {
+        match session(identity)? {
+            Some(session) => return Ok(identity.assume(config(rule, region, session).await?).await),
+            None if identity.is_needed => return Err(needs_code(identity, host)),
+            None => {}
+        }
     }
+    let provider = provider_config(region.clone(), https::proxied()?);
+    let credentials = match rule.and_then(|rule| rule.profile.as_deref()) {
+        Some(profile) => of_profile(&provider, profile),
+        None => SharedCredentialsProvider::new(default_chain(&provider)?),
+    };
+    Ok(mfa::in_role(config(rule, region, credentials).await?, rule).await)
+}
+
+fn needs_code(identity: &Identity, host: &EcrHost) -> Problem {
+    let cure = format!("docker-credential-coffer mfa {}", host.host);
+    Problem::new(format!("the MFA device {} has given no code for today", identity.serial), cure)
 }
 
 /// Who asks under a rule if that takes an MFA device, with the configuration of the user behind the roles.
 pub async fn mfa_user(rule: Option<&Rule>) -> Result<Option<(Identity, SdkConfig)>, Problem> {
     let Some(identity) = mfa::identity(&checked_profiles(rule).await?, rule) else { return Ok(None) };
-    let config = base_config(identity.base.as_deref(), region(rule, None).await).await?;
+    let region = region(rule, None).await;
+    let provider = provider_config(region.clone(), https::proxied()?);
+    let credentials = match &identity.user {
+        User::Profile(profile) => of_profile(&provider, profile),
+        User::Keys(keys) => SharedCredentialsProvider::new(keys.clone()),
+        User::DefaultChain => SharedCredentialsProvider::new(default_chain(&provider)?),
+    };
+    let config = config(rule, region, credentials).await?;
     Ok(Some((identity, config)))
 }
 
@@ -75,23 +87,28 @@ async fn checked_profiles(rule: Option<&Rule>) -> Result<ProfileSet, Problem> {
     Ok(profiles)
 }
 
-/// With the credentials of one profile, or of the default chain.
-async fn base_config(profile: Option<&str>, region: Option<Region>) -> Result<SdkConfig, Problem> {
-    let http = https::proxied()?;
-    let provider = provider_config(region.clone(), http.clone());
-    let credentials = match profile {
-        // Alone, not first in a chain: what it does not hold must not be answered by somebody else.
-        Some(profile) => SharedCredentialsProvider::new(
-            ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(profile).build(),
-        ),
-        None => SharedCredentialsProvider::new(default_chain(&provider)?),
-    };
-    let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http)
+/// A profile alone, not first in a chain: what it does not hold must not be answered by somebody else.
+fn of_profile(provider: &ProviderConfig, name: &str) -> SharedCredentialsProvider {
+    SharedCredentialsProvider::new(
+        ProfileFileCredentialsProvider::builder().configure(provider).profile_name(name).build(),
+    )
+}
+
+/// The configuration of every client. Endpoints come from the profile that asks, as with `aws --profile`.
+async fn config(
+    rule: Option<&Rule>,
+    region: Option<Region>,
+    credentials: impl ProvideCredentials + 'static,
+) -> Result<SdkConfig, Problem> {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(https::proxied()?)
         .retry_config(RetryConfig::standard())
         .region(region)
-        .credentials_provider(credentials);
-    Ok(config.load().await)
+        .credentials_provider(SharedCredentialsProvider::new(credentials));
+    if let Some(profile) = profile(rule) {
+        loader = loader.profile_name(profile);
+    }
+    Ok(loader.load().await)
 }
 
 fn provider_config(region: Option<Region>, http: SharedHttpClient) -> ProviderConfig {

@@ -327,6 +327,27 @@ fn profiles() {
 #[test]
 fn roles() {
     same(&[
+        (
+            given("the device of a source")
+                .env(AS_PULL)
+                .config(
+                    "[profile pull]\nrole_arn = arn:aws:iam::1:role/pull\nsource_profile = bob\n\
+                     [profile bob]\nmfa_serial = arn:aws:iam::1:mfa/bob\n",
+                )
+                .credentials(BOB),
+            PULLED,
+        ),
+        (
+            given("a device behind a source with keys")
+                .env(AS_PULL)
+                .config(
+                    "[profile pull]\nrole_arn = arn:aws:iam::1:role/pull\nsource_profile = hub\n\
+                     [profile hub]\nrole_arn = arn:aws:iam::1:role/hub\nsource_profile = bob\n\
+                     mfa_serial = arn:aws:iam::1:mfa/bob\n",
+                )
+                .credentials(BOB_AND_HUB),
+            PULLED_BY_HUB,
+        ),
         (given("a role").env(AS_PULL).config(PULL).credentials(BOB), PULLED),
         (
             given("a role, named, before the environment").env(&ENV_KEYS).named("pull").config(PULL).credentials(BOB),
@@ -543,6 +564,22 @@ const BOBS_ENDPOINT_OF_ECR: &str = "[profile bob]\nservices = here\n[services he
 fn endpoints() {
     same(&[
         (
+            given("the endpoint of a named profile")
+                .env(&[NO_ENDPOINT])
+                .named("bob")
+                .config(BOBS_ENDPOINT)
+                .credentials(BOB),
+            AKIDBOB,
+        ),
+        (
+            given("the endpoint of a named profile's service")
+                .env(&[NO_ENDPOINT])
+                .named("bob")
+                .config(BOBS_ENDPOINT_OF_ECR)
+                .credentials(BOB),
+            AKIDBOB,
+        ),
+        (
             given("the endpoint of a profile")
                 .env(&[NO_ENDPOINT, ("AWS_PROFILE", "bob")])
                 .config(BOBS_ENDPOINT)
@@ -648,6 +685,34 @@ fn what_is_missing() {
 #[test]
 fn what_does_not_work() {
     both_fail(&[
+        (
+            given("the endpoint of the default profile, and another is named")
+                .env(&[NO_ENDPOINT])
+                .named("bob")
+                .config("[default]\nendpoint_url = {aws}\n")
+                .credentials(BOB),
+            "Failed to connect to proxy",
+            "the proxy refuses",
+        ),
+        (
+            given("the device of a role of the environment's keys").env(&ENV_KEYS).named("pull").config(
+                "[profile pull]\nrole_arn = arn:aws:iam::1:role/pull\ncredential_source = Environment\n\
+                 mfa_serial = arn:aws:iam::1:mfa/bob\n",
+            ),
+            "Enter MFA code for arn:aws:iam::1:mfa/bob",
+            "has given no code",
+        ),
+        (
+            given("the device of a role of the profile's own keys")
+                .env(AS_BOB)
+                .config(
+                    "[profile bob]\nrole_arn = arn:aws:iam::1:role/pull\nsource_profile = bob\n\
+                     mfa_serial = arn:aws:iam::1:mfa/bob\n",
+                )
+                .credentials(BOB),
+            "Enter MFA code for arn:aws:iam::1:mfa/bob",
+            "has given no code",
+        ),
         (
             given("a loop of profiles").env(AS_PULL).config(
                 "[profile pull]\nrole_arn = arn:aws:iam::1:role/pull\nsource_profile = loop\n\
@@ -905,81 +970,7 @@ const DIFFERENT_BY_COFFER: &[(Given, End, End)] = &[
             .named("empty")
             .config("[profile empty]\nregion = us-east-1\n"),
         Asks(&BY_CONTAINER),
-        Fails("the credential provider was not enabled"),
-    ),
-    // A rule's profile gives its keys and its region, not its endpoints.
-    (
-        given("the endpoint of a named profile")
-            .env(&[NO_ENDPOINT])
-            .named("bob")
-            .config(BOBS_ENDPOINT)
-            .credentials(BOB),
-        Asks(AKIDBOB),
-        Fails("the proxy refuses"),
-    ),
-    (
-        given("the endpoint of a named profile's service")
-            .env(&[NO_ENDPOINT])
-            .named("bob")
-            .config(BOBS_ENDPOINT_OF_ECR)
-            .credentials(BOB),
-        Asks(AKIDBOB),
-        Fails("the proxy refuses"),
-    ),
-    // Those of the environment's profile are used in their place.
-    (
-        given("the endpoint of the default profile, and another is named")
-            .env(&[NO_ENDPOINT])
-            .named("bob")
-            .config("[default]\nendpoint_url = {aws}\n")
-            .credentials(BOB),
-        Fails("Failed to connect to proxy"),
-        Asks(AKIDBOB),
-    ),
-    // The CLI takes the code for the role that names the device, Coffer for the user who has it.
-    (
-        given("the device of a source")
-            .env(AS_PULL)
-            .config(
-                "[profile pull]\nrole_arn = arn:aws:iam::1:role/pull\nsource_profile = bob\n\
-                 [profile bob]\nmfa_serial = arn:aws:iam::1:mfa/bob\n",
-            )
-            .credentials(BOB),
-        Asks(PULLED),
-        Fails("has given no code"),
-    ),
-    // Coffer follows the sources to their end for a device, past keys that both the CLI and the SDK stop at.
-    (
-        given("a device behind a source with keys")
-            .env(AS_PULL)
-            .config(
-                "[profile pull]\nrole_arn = arn:aws:iam::1:role/pull\nsource_profile = hub\n\
-                 [profile hub]\nrole_arn = arn:aws:iam::1:role/hub\nsource_profile = bob\n\
-                 mfa_serial = arn:aws:iam::1:mfa/bob\n",
-            )
-            .credentials(BOB_AND_HUB),
-        Asks(PULLED_BY_HUB),
-        Fails("has given no code"),
-    ),
-    // Roles that go back to no other profile are the SDK's alone, which leaves out the code.
-    (
-        given("the device of a role of the environment's keys").env(&ENV_KEYS).named("pull").config(
-            "[profile pull]\nrole_arn = arn:aws:iam::1:role/pull\ncredential_source = Environment\n\
-             mfa_serial = arn:aws:iam::1:mfa/bob\n",
-        ),
-        Fails("Enter MFA code for arn:aws:iam::1:mfa/bob"),
-        Asks(PULLED_BY_ENV),
-    ),
-    (
-        given("the device of a role of the profile's own keys")
-            .env(AS_BOB)
-            .config(
-                "[profile bob]\nrole_arn = arn:aws:iam::1:role/pull\nsource_profile = bob\n\
-                 mfa_serial = arn:aws:iam::1:mfa/bob\n",
-            )
-            .credentials(BOB),
-        Fails("Enter MFA code for arn:aws:iam::1:mfa/bob"),
-        Asks(PULLED),
+        Fails("no credentials of profile empty"),
     ),
 ];
 

@@ -88,6 +88,33 @@ fn a_chain_of_roles_is_assumed_from_the_session() {
     assert_eq!(who(&aws), expected);
 }
 
+/// Keys that stand beside the role, in the profile itself or in the environment.
+#[test]
+fn a_role_may_go_back_to_keys_beside_it() {
+    for (source, environment, user) in [
+        ("source_profile = own\naws_access_key_id = AKIDOWN\naws_secret_access_key = x", false, "AKIDOWN"),
+        ("credential_source = Environment", true, "AKIDENV"),
+    ] {
+        let (mut world, aws) = world();
+        let role = format!("[profile own]\nrole_arn = arn:aws:iam::1:role/own\nmfa_serial = {DEVICE}\n{source}\n");
+        world.write(".aws/config", &role);
+        world.config("[[registry]]\nmatch = \"*\"\nprofile = \"own\"\n");
+        world.unset("AWS_PROFILE");
+        if environment {
+            world.set("AWS_ACCESS_KEY_ID", "AKIDENV");
+            world.set("AWS_SECRET_ACCESS_KEY", "x");
+        }
+        world.get(HOST).fails("has given no code");
+        give(&world, &[HOST], "123456").ok();
+        let expected = [
+            format!("{user} GetSessionToken"),
+            "ASIASESSION AssumeRole".into(),
+            "ASIAown GetAuthorizationToken".into(),
+        ];
+        assert_eq!(who(&aws), expected);
+    }
+}
+
 #[test]
 fn a_rule_may_name_the_device() {
     let (mut world, aws) = world();

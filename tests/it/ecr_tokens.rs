@@ -131,6 +131,25 @@ fn who_asks_decides_whose_token_it_is() {
     assert_eq!(second.calls(), before + 3);
 }
 
+/// The SDK and the AWS CLI take `~/` in these variables for the home directory.
+#[test]
+fn a_config_file_that_is_named_from_home_decides_too() {
+    let (mut world, aws) = world();
+    world.unset("AWS_ACCESS_KEY_ID");
+    world.unset("AWS_SECRET_ACCESS_KEY");
+    for (variable, number) in [("AWS_CONFIG_FILE", 1), ("AWS_SHARED_CREDENTIALS_FILE", 3)] {
+        world.set(variable, "~/elsewhere");
+        for key in ["AKIDONE", "AKIDTWO"] {
+            world.write("elsewhere", &format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = x\n"));
+            world.get(HOST).ok();
+            let asked = aws.asked();
+            assert!(asked.last().unwrap().scope.starts_with(key), "{variable} {asked:?}");
+        }
+        assert_eq!(aws.calls(), number + 1);
+        world.unset(variable);
+    }
+}
+
 /// docker-credential-ecr-login#269, #1027: a cache key made of the access key misses whenever keys rotate.
 #[test]
 fn keys_that_rotate_behind_a_process_do_not_defeat_it() {
