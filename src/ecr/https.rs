@@ -10,24 +10,30 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
 
 use super::problem::{CHECK_NETWORK, Problem};
 
-/// What a certificate begins with in PEM.
-const PEM_BEGIN: &[u8] = b"-----BEGIN CERTIFICATE-----";
-
 /// For AWS itself: through `HTTPS_PROXY` unless `NO_PROXY` excepts it.
 pub fn proxied() -> Result<SharedHttpClient, Problem> {
-    client(ProxyConfig::from_env())
+    client(ProxyConfig::from_env(), trust_store()?)
 }
 
-/// For what is on this machine's own link, the metadata services: a proxy would answer for its own machine.
+/// For what is on this machine's own link: a proxy would answer for its own machine.
 pub fn direct() -> Result<SharedHttpClient, Problem> {
-    client(ProxyConfig::disabled())
+    client(ProxyConfig::disabled(), trust_store()?)
 }
 
-fn client(proxy: ProxyConfig) -> Result<SharedHttpClient, Problem> {
-    let tls = TlsContext::builder().with_trust_store(trust_store()?).build();
+/// For the instance metadata service, which speaks plain HTTP. Reading the system's certificates would take most of the time
+/// of a mint.
+pub fn plain() -> Result<SharedHttpClient, Problem> {
+    client(ProxyConfig::disabled(), TrustStore::empty())
+}
+
+fn client(proxy: ProxyConfig, trusted: TrustStore) -> Result<SharedHttpClient, Problem> {
+    let tls = TlsContext::builder().with_trust_store(trusted).build();
     let tls = tls.map_err(|error| Problem::new(format!("no TLS: {error}"), CHECK_NETWORK))?;
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(proxy.clone());
@@ -47,9 +53,16 @@ fn trust_store() -> Result<TrustStore, Problem> {
         Problem::new(what, "name a PEM file of CA certificates, or unset it")
     };
     let pem = fs::read(&bundle).map_err(|error| unreadable(error.to_string()))?;
-    // The client panics over a bundle without a certificate.
-    if !pem.windows(PEM_BEGIN.len()).any(|line| line == PEM_BEGIN) {
-        return Err(unreadable("it holds no certificate".into()));
-    }
+    check(&pem).map_err(|why| unreadable(why.into()))?;
     Ok(TrustStore::empty().with_pem_certificate(pem))
+}
+
+/// That there is a certificate, and that each can be read: the client panics over one that cannot.
+fn check(pem: &[u8]) -> Result<(), &'static str> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| "it is not PEM")?;
+        roots.add(certificate).map_err(|_| "it holds a certificate that cannot be read")?;
+    }
+    if roots.is_empty() { Err("it holds no certificate") } else { Ok(()) }
 }

@@ -140,7 +140,7 @@ fn is_header_text(text: &str) -> bool {
 fn default_chain(proxied: &ProviderConfig) -> Result<CredentialsProviderChain, Problem> {
     let direct = proxied.clone().with_http_client(https::direct()?);
     let imds = imds::Client::builder()
-        .configure(&direct)
+        .configure(&proxied.clone().with_http_client(https::plain()?))
         .max_attempts(1)
         .connect_timeout(IMDS_PATIENCE)
         .read_timeout(IMDS_PATIENCE)

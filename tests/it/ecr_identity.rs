@@ -279,7 +279,16 @@ fn a_certificate_is_trusted_where_aws_ca_bundle_says_so() {
     let trusted = world.coffer(&["get"]).env("AWS_CA_BUNDLE", bundle.to_str().unwrap()).input(HOST).run();
     assert!(!trusted.stdout.contains("certificate"), "it was let in, and its page is no token: {trusted:#?}");
     trusted.fails("cannot mint a token");
-    let empty = world.write("empty.pem", "# nothing\n");
-    let call = world.coffer(&["get"]).env("AWS_CA_BUNDLE", empty.to_str().unwrap());
-    call.input(HOST).run().fails("it holds no certificate");
+    for (text, words) in [
+        ("# nothing\n", "it holds no certificate"),
+        (
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "it holds a certificate that cannot be read",
+        ),
+        ("-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n", "it is not PEM"),
+    ] {
+        let bundle = world.write("bad.pem", text);
+        let call = world.coffer(&["get"]).env("AWS_CA_BUNDLE", bundle.to_str().unwrap());
+        call.input(HOST).run().fails(words);
+    }
 }
