@@ -46,6 +46,12 @@ pub fn decode(name: &str) -> Option<String> {
     (encode(&text) == name).then(|| text.into_owned())
 }
 
+/// Whether [`encode`] makes such a name, whole or shortened.
+pub fn is_name(name: &str) -> bool {
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    decode(name).is_some() || name.split_once('~').is_some_and(|(start, hash)| start.len() == READABLE && is_hash(hash))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +84,7 @@ mod tests {
         assert_ne!(one, other);
         assert!(one.len() <= MAX_NAME && one.starts_with("xxxx"), "{one}");
         assert_eq!(decode(&one), None);
+        assert!(is_name(&one) && is_name("alice") && !is_name("alice (copy)") && !is_name("._alice"));
         assert_eq!(encode(&"x".repeat(200)).len(), 200);
     }
 

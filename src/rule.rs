@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer};
 
 use crate::ecr_host::EcrHost;
+use crate::server::ServerKey;
 
 /// One `[[registry]]` table.
 #[derive(Debug, Deserialize)]
@@ -114,7 +115,14 @@ impl TryFrom<String> for Pattern {
         if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
             return Err("match holds white space");
         }
-        Ok(Self(text.to_ascii_lowercase()))
+        let text = text.to_ascii_lowercase();
+        let is_one = !text.contains('*');
+        if is_one && text.parse::<ServerKey>().ok().as_ref().and_then(ServerKey::registry) != Some(text.as_str()) {
+            return Err(
+                "match is no registry's one name: the Hub is docker.io, port 443 and a dot at the end are left out",
+            );
+        }
+        Ok(Self(text))
     }
 }
 

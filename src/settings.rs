@@ -20,6 +20,9 @@ use crate::rule::Rule;
 /// A configuration file longer than this is not one.
 const MAX_CONFIG: u64 = 1 << 20;
 
+/// The most that `[ecr] timeout` may say: clients wait for 20 s in all.
+const MAX_TIME_TO_MINT: Duration = Duration::from_secs(15);
+
 /// All settings, with their defaults filled in.
 #[derive(Debug)]
 pub struct Settings {
@@ -69,7 +72,7 @@ pub struct EcrSettings {
     /// Whether tokens may be kept.
     pub cache: bool,
     /// The most that minting may take, all included.
-    #[serde(deserialize_with = "span_of_time")]
+    #[serde(deserialize_with = "time_to_mint")]
     pub timeout: Duration,
 }
 
@@ -148,6 +151,12 @@ fn line_of(bytes: &[u8], position: usize) -> usize {
 fn span_of_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse_span(&text).ok_or_else(|| de::Error::custom("not a span of time such as \"10s\", \"5m\" or \"8h\""))
+}
+
+/// Longer would leave no time to answer what is kept instead.
+fn time_to_mint<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let time = span_of_time(deserializer)?;
+    if time > MAX_TIME_TO_MINT { Err(de::Error::custom("longer than 15s")) } else { Ok(time) }
 }
 
 fn some_span_of_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -265,12 +274,15 @@ anonymous = "empty"
             ("[age]\nkye = \"file\"", 2, "kye"),
             ("[ecr]\n\ntimeout = \"soon\"", 3, "span of time"),
             ("[ecr]\ntimeout = \"0s\"", 2, "span of time"),
+            ("[ecr]\ntimeout = \"16s\"", 2, "longer than 15s"),
             ("[ecr]\ntimeout = \"é\"", 2, "span of time"),
             ("store = \"age\"\nstore = \"age\"", 2, "duplicate"),
             ("store = ", 1, "value"),
             ("[[registry]]\nmatch = \"a\"\n\n[[registry]]\nhelper = \"x\"", 4, "match"),
             ("[[registry]]\nmatch = \"a/b\"", 2, "slash"),
             ("[[registry]]\nmatch = \"\"", 2, "empty"),
+            ("[[registry]]\nmatch = \"index.docker.io\"", 2, "docker.io"),
+            ("[[registry]]\nmatch = \"ghcr.io:443\"", 2, "443"),
             ("[[registry]]\nmatch = \"a\"\nhelper = \"coffer\"", 3, "itself"),
             ("[[registry]]\nmatch = \"a\"\nhelper = \"../x\"", 3, "program"),
             ("[[registry]]\nmatch = \"a\"\nanonymous = false", 3, "empty"),

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use clap::{CommandFactory, Parser, Subcommand};
 use jiff::Timestamp;
 
-use crate::error::Result;
+use crate::error::{Result, one_line};
 use crate::settings::Settings;
 
 mod explain;
@@ -61,5 +61,8 @@ fn moment(time: SystemTime) -> String {
 
 /// A line for the person at the terminal, beside the data.
 fn tell(line: impl std::fmt::Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    // Names come from files that others may have written; the indentation is ours.
+    let line = line.to_string();
+    let indent = line.len() - line.trim_start_matches(' ').len();
+    let _ = writeln!(io::stderr(), "{:indent$}{}", "", one_line(&line));
 }

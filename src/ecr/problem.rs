@@ -2,7 +2,7 @@
 //!
 //! Many of the SDK's error kinds are private or no more than a code, so they are told apart by the codes of AWS's services
 //! and, where there is none, by the words that the SDK uses. Taken from `Display` alone: its `Debug` prints raw responses,
-//! tokens included.
+//! tokens included. `Display` too quotes a request now and then, which is cut off.
 
 use std::error::Error;
 
@@ -64,13 +64,19 @@ fn unfold(error: &(dyn Error + 'static)) -> (Vec<String>, Option<(String, String
             let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
             said = Some((text(metadata.code()), text(metadata.message())));
         }
-        let text = one_line(&cause.to_string());
+        let text = without_request(&one_line(&cause.to_string()));
         if !text.is_empty() && !causes.iter().any(|known| known.contains(&text)) {
             causes.push(text);
         }
         next = cause.source();
     }
     (causes, said)
+}
+
+/// A cause up to where the SDK quotes the request that it was about: its body can be a code, or a web identity's token.
+fn without_request(text: &str) -> String {
+    let end = ["Request {", "SdkBody", "to request"].iter().filter_map(|mark| text.find(mark)).min();
+    text[..end.unwrap_or(text.len())].trim_end_matches([' ', '`', ':']).to_owned()
 }
 
 /// By the code of the service that answered, whichever it was.

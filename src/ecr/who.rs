@@ -17,6 +17,8 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::web_identity_token::WebIdentityTokenCredentialsProvider;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::future;
 use aws_sdk_ecr::config::{Credentials, ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
 
 use super::https;
@@ -82,6 +84,7 @@ pub async fn mfa_user(rule: Option<&Rule>) -> Result<Option<(Identity, SdkConfig
 
 async fn checked_profiles(rule: Option<&Rule>) -> Result<ProfileSet, Problem> {
     check_keys()?;
+    check_endpoints()?;
     let profiles = profiles::load().await?;
     profiles::check(&profiles, profile(rule).as_deref().unwrap_or("default"))?;
     Ok(profiles)
@@ -104,11 +107,32 @@ async fn config(
         .http_client(https::proxied()?)
         .retry_config(RetryConfig::standard())
         .region(region)
-        .credentials_provider(SharedCredentialsProvider::new(credentials));
+        .credentials_provider(SharedCredentialsProvider::new(Checked(credentials)));
     if let Some(profile) = profile(rule) {
         loader = loader.profile_name(profile);
     }
     Ok(loader.load().await)
+}
+
+/// Credentials whose keys can go into a header, whoever gave them: the SDK panics over one that cannot.
+#[derive(Debug)]
+struct Checked<P>(P);
+
+impl<P: ProvideCredentials> ProvideCredentials for Checked<P> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let keys = self.0.provide_credentials().await?;
+            let parts = [keys.access_key_id(), keys.secret_access_key(), keys.session_token().unwrap_or_default()];
+            if parts.into_iter().all(is_header_text) {
+                Ok(keys)
+            } else {
+                Err(CredentialsError::invalid_configuration("a key holds a control character"))
+            }
+        })
+    }
 }
 
 fn provider_config(region: Option<Region>, http: SharedHttpClient) -> ProviderConfig {
@@ -127,6 +151,18 @@ fn check_keys() -> Result<(), Problem> {
                 format!("{name} holds a control character"),
                 format!("set {name} anew, on one line"),
             ));
+        }
+    }
+    Ok(())
+}
+
+/// The SDK would quote the whole request, secrets included, over an endpoint that is no URL.
+fn check_endpoints() -> Result<(), Problem> {
+    for (name, value) in env::vars_os() {
+        let is_url = value.to_str().is_some_and(|value| value.starts_with("http://") || value.starts_with("https://"));
+        if name.as_encoded_bytes().starts_with(b"AWS_ENDPOINT_URL") && !value.is_empty() && !is_url {
+            let name = name.display();
+            return Err(Problem::new(format!("{name} is not a URL"), format!("begin {name} with https:// or http://")));
         }
     }
     Ok(())

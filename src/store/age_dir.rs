@@ -15,7 +15,7 @@ use std::fs::DirEntry;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use age::{DecryptError, x25519};
 use zeroize::Zeroizing;
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::{Held, Listing, Shelf, Store};
 use crate::credential::{Credential, Login};
 use crate::error::{Error, Result};
-use crate::file_name::{decode, encode};
+use crate::file_name::{decode, encode, is_name};
 use crate::files::{self, Lock, Privacy};
 use crate::key::{self, Key};
 use crate::server::ServerKey;
@@ -38,6 +38,9 @@ const MAX_HEADER: usize = 64 << 10;
 /// A recipients file longer than this is not one.
 const MAX_RECIPIENTS: u64 = 1 << 20;
 
+/// How long the keeping of a token waits for other writers.
+const TOKEN_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How often a reader looks again when a writer replaced the file under its hands.
 const LOOKS: usize = 10;
 
@@ -45,6 +48,7 @@ const LOOKS: usize = 10;
 pub struct AgeDir<'a> {
     settings: &'a Settings,
     root: PathBuf,
+    shelf: Shelf,
     may_prompt: bool,
 }
 
@@ -57,7 +61,7 @@ impl<'a> AgeDir<'a> {
             Shelf::EcrTokens => settings.directory.join("ecr"),
             Shelf::AwsSessions => settings.directory.join("aws"),
         };
-        Self { settings, root, may_prompt }
+        Self { settings, root, shelf, may_prompt }
     }
 
     /// Makes what a first `put` would make: the directory, the key, and the list of recipients.
@@ -75,7 +79,12 @@ impl<'a> AgeDir<'a> {
         files::create_directory(&logins(self.settings))?;
         files::create_directory(&self.root)?;
         self.check()?;
-        Lock::acquire(self.settings.directory.join("lock"), files::LOCK_LIMIT)
+        let patience = match self.shelf {
+            // What is kept there can be had again, sooner than by waiting.
+            Shelf::EcrTokens => TOKEN_PATIENCE,
+            Shelf::Logins | Shelf::AwsSessions => files::LOCK_LIMIT,
+        };
+        Lock::acquire(self.settings.directory.join("lock"), patience)
     }
 
     /// Refuses a store that others could have written: anybody can encrypt to a recipient.
@@ -104,6 +113,10 @@ impl<'a> AgeDir<'a> {
             return Ok(listed);
         }
         let own = match (own.is_empty(), is_empty(&logins(self.settings))?) {
+            // The key of a store that was made already is out of reach, not missing: worth a login, not a token.
+            (true, true) if self.shelf != Shelf::Logins && !listed.is_empty() => {
+                return Err(key::missing(self.settings));
+            }
             (true, true) => key::create(self.settings, self.may_prompt)?.recipients(),
             (true, false) => return Err(key::missing(self.settings)),
             (false, false) if !listed.is_empty() => return Err(Error::NotARecipient(path)),
@@ -141,7 +154,8 @@ impl<'a> AgeDir<'a> {
             },
         };
         let server: ServerKey = server.parse().map_err(|_| stray())?;
-        if encode(server.name()) != directory || encode(&username) != file.stem {
+        let is_text = !username.chars().any(char::is_control);
+        if encode(server.name()) != directory || encode(&username) != file.stem || !is_text {
             return Err(stray());
         }
         Ok(Some((server, Held { username, since: Some(file.modified) })))
@@ -152,7 +166,8 @@ impl Store for AgeDir<'_> {
     fn get(&self, server: &ServerKey) -> Result<Option<Credential>> {
         let directory = self.directory_of(server);
         let mut key = None;
-        for _ in 0..LOOKS {
+        let mut looks = 0..LOOKS;
+        loop {
             let Some(file) = newest(credential_files(&directory)?) else { return Ok(None) };
             self.check()?;
             files::check_directory(&directory, Privacy::Unshared)?;
@@ -163,8 +178,10 @@ impl Store for AgeDir<'_> {
             if let Some(login) = self.open(&file.path, key)? {
                 return agreed(server, &file, login).map(Some);
             }
+            if looks.next().is_none() {
+                return Err(Error::BadFile { path: file.path, problem: "is listed and cannot be found".into() });
+            }
         }
-        Err(Error::Busy(self.settings.directory.join("lock")))
     }
 
     fn find(&self, server: &ServerKey) -> Result<Option<Held>> {
@@ -259,7 +276,7 @@ fn credential_files(directory: &Path) -> Result<Vec<CredentialFile>> {
     for entry in files::entries(directory)? {
         let name = entry.file_name();
         let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".age")) else { continue };
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if !is_name(stem) || entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         // Gone meanwhile, or not to be examined: then it is not the newest either.
