@@ -3,12 +3,14 @@
 //! Nothing secret is passed in arguments or environment, and nothing that a helper prints beside its
 //! documented answers is passed on, since it may be secret.
 
+use std::env;
 use std::io::{self, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Login, read_wiped};
@@ -18,6 +20,9 @@ use crate::rule::HelperName;
 
 /// How long a helper may take. Below the limit of the process, so that the error can name it.
 const LIMIT: Duration = Duration::from_secs(15);
+
+/// Tells a helper that leads back here from a client.
+const VIA: &str = "COFFER_VIA_HELPER";
 
 /// The most that is read of a helper's answer.
 const MAX_ANSWER: usize = 8 << 20;
@@ -33,6 +38,10 @@ pub fn get(name: &HelperName, server: &str) -> Result<Option<Credential>> {
         Answer::Failed(message) => return Err(failed(name, &message)),
     };
     let login = Login::from_json(&answer).map_err(|_| failed(name, "its answer is not a credential"))?;
+    // docker-credential-pass's way to hold nothing, up to 0.6.4 (docker-credential-helpers#220).
+    if login.username.is_empty() && login.secret.expose_secret().is_empty() {
+        return Ok(None);
+    }
     Ok(Some(Credential { username: login.username, secret: login.secret }))
 }
 
@@ -66,8 +75,12 @@ fn failed(name: &HelperName, message: &str) -> Error {
 
 fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
     deadline::waiting_for("another credential helper");
+    if env::var_os(VIA).is_some() {
+        return Err(failed(name, "it leads back to docker-credential-coffer"));
+    }
     let mut child = Command::new(format!("docker-credential-{}", name.as_str()))
         .arg(action)
+        .env(VIA, name.as_str())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -75,14 +88,24 @@ fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
             io::ErrorKind::NotFound => Error::NoHelper(name.as_str().into()),
             _ => failed(name, &format!("it cannot be started: {error}")),
         })?;
+    let started = Instant::now();
     let output = converse(&mut child, input);
-    if output.is_none() {
-        // It may be gone already.
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(|error| failed(name, &error.to_string()))?;
+    let status = end(&mut child, started).map_err(|error| failed(name, &error.to_string()))?;
     let output = output.ok_or_else(|| failed(name, &format!("no answer within {} s", LIMIT.as_secs())))?;
     if status.success() { Ok(Answer::Done(output)) } else { Ok(Answer::Failed(quotable(&output))) }
+}
+
+/// Waits for the helper's end, and ends it when its time is up.
+fn end(child: &mut Child, started: Instant) -> io::Result<ExitStatus> {
+    while started.elapsed() < LIMIT {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    // It may be gone already.
+    let _ = child.kill();
+    child.wait()
 }
 
 /// Sends the input and collects the output; `None` when time is up. On threads of their own, since a helper

@@ -46,14 +46,15 @@ impl DockerConfig {
         let document = if bytes.iter().all(u8::is_ascii_whitespace) {
             Document(vec![("auths".into(), Value::Object(serde_json::Map::new()))])
         } else {
-            serde_json::from_slice(&bytes).map_err(|error| Error::BadFile {
-                path: path.clone(),
-                // Not serde's own words, which may quote a secret.
-                problem: format!(
-                    "is not the JSON of a configuration, at line {} column {}",
+            // Not serde's own words, which may quote a secret.
+            serde_json::from_slice(&bytes).map_err(|error| Error::Command {
+                message: format!(
+                    "{} is not the JSON of a configuration, at line {} column {}",
+                    path.display(),
                     error.line(),
                     error.column()
                 ),
+                cure: "mend it there; nothing was changed".into(),
             })?
         };
         Ok(Self { path, document })
@@ -69,9 +70,10 @@ impl DockerConfig {
         self.document.get("credsStore").and_then(Value::as_str).filter(|name| !name.is_empty())
     }
 
-    /// The servers whose entries hold a secret.
+    /// The servers whose entries hold a secret. Docker merges an `auths` that stands twice.
     pub fn plaintext(&self) -> Vec<&str> {
-        let entries = self.document.get("auths").and_then(Value::as_object).into_iter().flatten();
+        let named = self.document.0.iter().filter(|(field, _)| field.eq_ignore_ascii_case("auths"));
+        let entries = named.filter_map(|(_, value)| value.as_object()).flatten();
         entries.filter(|(_, entry)| holds_secret(entry)).map(|(server, _)| server.as_str()).collect()
     }
 
@@ -241,7 +243,7 @@ mod tests {
 
     #[test]
     fn nothing_else_changes() {
-        let text = "{\n\t\"zeta\": [\n\t\t1,\n\t\t{}\n\t],\n\t\"auths\": {\n\t\t\"b\": {},\n\t\t\"a\": {}\n\t},\n\t\"HttpHeaders\": {\n\t\t\"X\": \"a\\u003cb\\u003e\\u0026\\u2028\"\n\t},\n\t\"credsStore\": \"coffer\"\n}";
+        let text = "{\n\t\"zeta\": [\n\t\t12345678901234567890123,\n\t\t1.50,\n\t\t{}\n\t],\n\t\"auths\": {\n\t\t\"b\": {},\n\t\t\"a\": {}\n\t},\n\t\"HttpHeaders\": {\n\t\t\"X\": \"a\\u003cb\\u003e\\u0026\\u2028\"\n\t},\n\t\"credsStore\": \"coffer\"\n}";
         assert_eq!(rewritten(text), text);
     }
 

@@ -31,23 +31,34 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<()> {
         });
     };
     let rule = route.rule.map(|(_, rule)| rule);
-    let Some(serial) = ecr::mfa_serial(rule, settings.ecr.timeout)? else { return Err(no_device()) };
+    let Some((serial, _)) = ecr::mfa_device(rule, settings.ecr.timeout)? else { return Err(no_device()) };
     begin(settings, rule, &serial)?;
     routes::ecr_registry(settings, &server, host, route.rule).renew(settings)
 }
 
-/// Each device once, however many rules name it.
+/// Each device of each user once, however many rules name it. A rule that does not work is no reason to leave out the others.
 fn every_device(settings: &Settings) -> Result<()> {
-    let mut asked: Vec<String> = Vec::new();
+    let mut asked = Vec::new();
+    let mut failed = None;
     for rule in settings.rules.iter().filter(|rule| rule.asks_aws()).map(Some).chain([None]) {
-        if let Some(serial) = ecr::mfa_serial(rule, settings.ecr.timeout)?
-            && !asked.contains(&serial)
-        {
-            begin(settings, rule, &serial)?;
-            asked.push(serial);
+        let device = ecr::mfa_device(rule, settings.ecr.timeout);
+        let begun = device.and_then(|device| match device {
+            Some(device) if !asked.contains(&device) => {
+                begin(settings, rule, &device.0)?;
+                asked.push(device);
+                Ok(())
+            }
+            _ => Ok(()),
+        });
+        if let Err(error) = begun {
+            failed.get_or_insert(error);
         }
     }
-    if asked.is_empty() { Err(no_device()) } else { Ok(()) }
+    match failed {
+        Some(error) => Err(error),
+        None if asked.is_empty() => Err(no_device()),
+        None => Ok(()),
+    }
 }
 
 fn no_device() -> Error {

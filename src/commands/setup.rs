@@ -52,12 +52,9 @@ struct Step<'a> {
 
 pub(super) fn run(arguments: &Arguments, mut settings: Settings) -> Result<()> {
     let configuration = configuration(arguments, &mut settings)?;
-    let mut docker = DockerConfig::read(docker::path()?)?;
     // The options are written down once they have worked.
-    let steps: Vec<Step> = [program()?, store(&settings)?, configuration, docker_step(&mut docker, arguments.yes)?]
-        .into_iter()
-        .flatten()
-        .collect();
+    let steps: Vec<Step> =
+        [program()?, store(&settings)?, configuration, docker_step(arguments.yes)?].into_iter().flatten().collect();
     if steps.is_empty() {
         tell("everything is set up already");
         return Ok(());
@@ -99,8 +96,8 @@ fn program() -> Result<Option<Step<'static>>> {
     let this = env::current_exe().map_err(Error::file("find", PROGRAM))?;
     let home = settings::home()?;
     let own: Vec<PathBuf> = BIN_DIRECTORIES.iter().map(|directory| home.join(directory)).collect();
-    let on_path: Vec<PathBuf> = env::var_os("PATH").iter().flat_map(env::split_paths).collect();
-    let found = on_path.iter().find(|directory| directory.join(PROGRAM).is_file());
+    let on_path = on_path();
+    let found = on_path.iter().find(|directory| is_program(&directory.join(PROGRAM)));
     let directory = match found {
         // Somebody else's to update: a package's.
         Some(directory) if !own.contains(directory) => return Ok(None),
@@ -122,6 +119,15 @@ fn program() -> Result<Option<Step<'static>>> {
     }))
 }
 
+/// The directories of the PATH. A relative one is another wherever Docker is called.
+fn on_path() -> Vec<PathBuf> {
+    env::var_os("PATH").iter().flat_map(env::split_paths).filter(|directory| directory.is_absolute()).collect()
+}
+
+fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
 fn missing(path: &Path) -> Error {
     Error::BadFile { path: path.into(), problem: "is gone".into() }
 }
@@ -133,6 +139,7 @@ fn configuration(arguments: &Arguments, settings: &mut Settings) -> Result<Optio
     if store.is_none() && key.is_none() {
         return Ok(None);
     }
+    let held = routes::store(settings).list()?.held.len();
     let path = settings.config.clone();
     let mut text = String::new();
     if let Some(store) = store {
@@ -143,7 +150,14 @@ fn configuration(arguments: &Arguments, settings: &mut Settings) -> Result<Optio
         settings.key = Some(key);
         text += &format!("\n[age]\nkey = {}\n", quoted(key));
     }
-    if path.exists() {
+    // Neither a store nor a key can be changed under what is held: it could not be found, or not be opened.
+    if held > 0 && (store.is_some() || key::recipients(settings)?.is_empty()) {
+        return Err(Error::Command {
+            message: format!("{held} logins are held that would not be found or opened any more"),
+            cure: "log out of them first (docker-credential-coffer ls names them), and run setup again".into(),
+        });
+    }
+    if path.symlink_metadata().is_ok() {
         return Err(Error::Command {
             message: format!("{} says otherwise than --store or --key", path.display()),
             cure: format!("write into it: {}", text.trim().replace('\n', " ")),
@@ -187,40 +201,52 @@ fn store(settings: &Settings) -> Result<Option<Step<'_>>> {
 }
 
 /// `credsStore` in Docker's configuration, unless it says so already.
-fn docker_step(config: &mut DockerConfig, yes: bool) -> Result<Option<Step<'_>>> {
+fn docker_step(yes: bool) -> Result<Option<Step<'static>>> {
+    let path = docker::path()?;
+    let config = DockerConfig::read(path.clone())?;
     let old = config.creds_store().map(str::to_owned);
     if old.as_deref() == Some(NAME) {
         return Ok(None);
     }
-    let path = config.path().display().to_string();
-    let at_stake = match (&old, config.plaintext().as_slice()) {
-        (Some(other), _) => Some(format!("logins are kept by docker-credential-{other}")),
-        (None, []) => None,
-        (None, servers) => Some(format!("logins are kept in plaintext: {}", servers.join(", "))),
-    };
-    if let (Some(at_stake), false) = (&at_stake, yes) {
+    let seen = at_stake(&config);
+    if let (Some(at_stake), false) = (&seen, yes) {
         return Err(Error::Command {
-            message: format!("{path} says that {at_stake}; Docker would not see them any more"),
+            message: format!("{} says that {at_stake}; Docker would not see them any more", path.display()),
             cure: "docker logout of each and run setup again, or setup --yes and docker login to each".into(),
         });
     }
+    let shown = path.display().to_string();
     Ok(Some(Step {
-        what: format!("set \"credsStore\": \"{NAME}\" in {path}"),
+        what: format!("set \"credsStore\": \"{NAME}\" in {shown}"),
         undo: match old {
-            Some(old) => format!("set \"credsStore\": \"{old}\" in {path}"),
-            None => format!("remove \"credsStore\" from {path}"),
+            Some(old) => format!("set \"credsStore\": \"{old}\" in {shown}"),
+            None => format!("remove \"credsStore\" from {shown}"),
         },
         act: Box::new(move || {
+            // Somebody may have logged in while the question stood.
+            let mut config = DockerConfig::read(path)?;
+            if at_stake(&config) != seen {
+                let message = format!("{shown} has changed meanwhile; it was left as it is");
+                return Err(Error::Command { message, cure: "run setup again".into() });
+            }
             config.set_creds_store(NAME);
             config.write()
         }),
     }))
 }
 
+/// The logins that Docker would not see any more.
+fn at_stake(config: &DockerConfig) -> Option<String> {
+    match (config.creds_store(), config.plaintext().as_slice()) {
+        (Some(NAME), _) | (None, []) => None,
+        (Some(other), _) => Some(format!("logins are kept by docker-credential-{other}")),
+        (None, servers) => Some(format!("logins are kept in plaintext: {}", servers.join(", "))),
+    }
+}
+
 /// Docker finds the program by name alone.
 fn warn_of_path(home: &Path) {
-    let on_path = env::var_os("PATH")
-        .is_some_and(|path| env::split_paths(&path).any(|directory| directory.join(PROGRAM).is_file()));
+    let on_path = on_path().iter().any(|directory| is_program(&directory.join(PROGRAM)));
     if !on_path {
         let directory = home.join(BIN_DIRECTORIES[0]);
         tell(format_args!("{} is not on the PATH yet; add to your shell's profile:", directory.display()));

@@ -5,7 +5,6 @@
 //! than a hash could give away.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
@@ -48,30 +47,49 @@ const MAX_FILE: u64 = 16 << 20;
 
 /// The fingerprint under a rule, in this environment: 32 hexadecimal digits.
 pub fn fingerprint(rule: Option<&Rule>) -> String {
-    let mut hash = Sha256::new();
-    let mut add = |part: &[u8]| {
-        // The length first, so that no two lists of parts read alike.
-        hash.update(part.len().to_le_bytes());
-        hash.update(part);
-    };
-    add(format!("{rule:?}").as_bytes());
-    for (name, value) in variables() {
-        add(name.as_encoded_bytes());
-        add(value.as_encoded_bytes());
-    }
+    let mut hash = Parts::default();
+    hash.add(format!("{rule:?}").as_bytes());
+    hash.add_variables(|name| VARIABLES.contains(&name) || name.starts_with(ENDPOINTS));
     for path in [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")] {
         // One that cannot be read says nothing to the SDK either.
         let text = path.and_then(|path| files::read(&path, MAX_FILE, Privacy::Any).ok().flatten());
-        add(text.as_ref().map_or(&[], |text| text.as_slice()));
+        hash.add(text.as_ref().map_or(&[], |text| text.as_slice()));
     }
-    hash.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    hash.digits()
 }
 
-fn variables() -> Vec<(OsString, OsString)> {
-    let decides = |name: &str| VARIABLES.contains(&name) || name.starts_with(ENDPOINTS);
-    let mut found: Vec<_> = env::vars_os().filter(|(name, _)| name.to_str().is_some_and(decides)).collect();
-    found.sort();
-    found
+/// The same of a session: whose device and keys began it, and at which AWS.
+pub fn of_session(serial: &str, user: &str) -> String {
+    let mut hash = Parts::default();
+    hash.add(serial.as_bytes());
+    hash.add(user.as_bytes());
+    hash.add_variables(|name| name.starts_with(ENDPOINTS));
+    hash.digits()
+}
+
+/// A hash of several parts.
+#[derive(Default)]
+struct Parts(Sha256);
+
+impl Parts {
+    /// The length first, so that no two lists of parts read alike.
+    fn add(&mut self, part: &[u8]) {
+        self.0.update(part.len().to_le_bytes());
+        self.0.update(part);
+    }
+
+    fn add_variables(&mut self, decides: impl Fn(&str) -> bool) {
+        let mut found: Vec<_> = env::vars_os().filter(|(name, _)| name.to_str().is_some_and(&decides)).collect();
+        found.sort();
+        for (name, value) in found {
+            self.add(name.as_encoded_bytes());
+            self.add(value.as_encoded_bytes());
+        }
+    }
+
+    fn digits(self) -> String {
+        self.0.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// A file of the AWS configuration, where the SDK looks for it: a `~/` in the variable is the home directory.

@@ -11,17 +11,16 @@ use aws_config::SdkConfig;
 use aws_config::profile::{Profile, ProfileSet};
 use aws_config::sts::AssumeRoleProvider;
 use aws_sdk_ecr::config::{Credentials, SharedCredentialsProvider};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::fingerprint;
 use super::problem::Problem;
 use super::profiles;
 use super::token::Label;
 use crate::credential::Credential;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::rule::Rule;
 use crate::server::ServerKey;
 use crate::store::Store;
@@ -119,6 +118,17 @@ fn role_of_rule(rule: &Rule) -> Option<Role> {
 }
 
 impl Identity {
+    /// The name under which the session is kept: of this device, this user, and the AWS that was asked. A hash, since a device
+    /// may be named after a mail address.
+    pub fn session_key(&self) -> Result<ServerKey> {
+        let user = match &self.user {
+            User::Profile(name) => format!("profile {name}"),
+            User::Keys(keys) => format!("key {}", keys.access_key_id()),
+            User::DefaultChain => format!("key {}", env::var("AWS_ACCESS_KEY_ID").unwrap_or_default()),
+        };
+        format!("mfa://{}", fingerprint::of_session(&self.serial, &user)).parse()
+    }
+
     /// The configuration with the credentials of the last of the roles. `config` has the session's.
     pub async fn assume(&self, mut config: SdkConfig) -> SdkConfig {
         for role in &self.roles {
@@ -185,32 +195,31 @@ struct Keys {
 }
 
 impl Session {
-    /// Keeps it, encrypted, for its device.
-    pub fn keep(&self, sessions: &dyn Store, serial: &str) -> Result<()> {
+    /// Keeps it, encrypted, for who asked.
+    pub fn keep(&self, sessions: &dyn Store, key: &ServerKey) -> Result<()> {
         let now = SystemTime::now();
         let label = Label { minted: now, expires: self.expires, fingerprint: "session".into() };
         let json = Zeroizing::new(serde_json::to_string(&self.keys).unwrap_or_default());
         let credential = Credential { username: label.to_string(), secret: SecretString::from(json.as_str()) };
-        sessions.put(&key_of(serial)?, &credential)
+        sessions.put(key, &credential)
     }
 }
 
-/// The credentials of the session that is kept for a device, if it has not ended.
-pub fn kept(sessions: &dyn Store, serial: &str) -> Result<Option<Credentials>> {
-    let key = key_of(serial)?;
+/// The credentials of the session that is kept, if it has not ended. One that the store's key does not open is none: a new
+/// code makes a new one.
+pub fn kept(sessions: &dyn Store, key: &ServerKey) -> Result<Option<Credentials>> {
     let is_valid = |username: &str| username.parse().is_ok_and(|label: Label| label.is_valid(SystemTime::now()));
-    if !sessions.find(&key)?.is_some_and(|held| is_valid(&held.username)) {
+    if !sessions.find(key)?.is_some_and(|held| is_valid(&held.username)) {
         return Ok(None);
     }
-    let Some(credential) = sessions.get(&key)? else { return Ok(None) };
+    let credential = match sessions.get(key) {
+        Ok(Some(credential)) => credential,
+        Ok(None) | Err(Error::WrongKey(_) | Error::BadFile { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let keys = serde_json::from_str::<Keys>(credential.secret.expose_secret()).ok();
     Ok(keys.map(|keys| {
         let Keys { access_key_id, secret_access_key, session_token } = keys;
         Credentials::new(access_key_id, secret_access_key, Some(session_token), None, "coffer-mfa")
     }))
-}
-
-/// The name under which a device's session is kept. Encoded, since a device may be named after a mail address.
-fn key_of(serial: &str) -> Result<ServerKey> {
-    format!("mfa://{}", URL_SAFE_NO_PAD.encode(serial)).parse()
 }

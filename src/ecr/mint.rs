@@ -14,6 +14,7 @@ use crate::deadline;
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
 use crate::rule::Rule;
+use crate::server::ServerKey;
 use crate::store::Store;
 use crate::trace;
 
@@ -25,13 +26,18 @@ pub fn mint(host: &EcrHost, rule: Option<&Rule>, sessions: &dyn Store, limit: Du
     within(limit, token(host, rule, sessions)).map_err(|problem| problem.minting(&host.host))
 }
 
-/// The device that an identity needs a code of, if it needs one.
-pub fn mfa_serial(rule: Option<&Rule>, limit: Duration) -> Result<Option<String>> {
-    let found = within(limit, who::mfa_user(rule));
-    Ok(found.map_err(Problem::beginning)?.map(|(identity, _)| identity.serial))
+/// An MFA device of somebody's, and the name under which its session is kept.
+pub type Device = (String, ServerKey);
+
+/// The device that who asks under a rule has a code of, if that takes one.
+pub fn mfa_device(rule: Option<&Rule>, limit: Duration) -> Result<Option<Device>> {
+    let found = within(limit, who::mfa_user(rule)).map_err(Problem::beginning)?;
+    let Some((identity, _)) = found else { return Ok(None) };
+    let key = identity.session_key()?;
+    Ok(Some((identity.serial, key)))
 }
 
-/// Begins a session with a code, and keeps it. When it ends, and the device; `None` if no code is needed.
+/// Begins a session with a code, and keeps it. When it ends; `None` if no code is needed.
 pub fn begin_session(
     rule: Option<&Rule>,
     code: &str,
@@ -40,10 +46,10 @@ pub fn begin_session(
 ) -> Result<Option<SystemTime>> {
     let begun = within(limit, async {
         let Some((identity, config)) = who::mfa_user(rule).await? else { return Ok(None) };
-        Ok(Some((identity.begin(&config, code).await?, identity.serial)))
+        Ok(Some((identity.begin(&config, code).await?, identity)))
     });
-    let Some((session, serial)) = begun.map_err(Problem::beginning)? else { return Ok(None) };
-    session.keep(sessions, &serial)?;
+    let Some((session, identity)) = begun.map_err(Problem::beginning)? else { return Ok(None) };
+    session.keep(sessions, &identity.session_key()?)?;
     Ok(Some(session.expires))
 }
 
@@ -64,7 +70,7 @@ fn within<T>(limit: Duration, work: impl Future<Output = Result<T, Problem>>) ->
 async fn token(host: &EcrHost, rule: Option<&Rule>, sessions: &dyn Store) -> Result<Token, Problem> {
     let session = |identity: &Identity| {
         let closed = |error: Error| Problem::new(error.to_string(), error.hint().unwrap_or_default());
-        mfa::kept(sessions, &identity.serial).map_err(closed)
+        identity.session_key().and_then(|key| mfa::kept(sessions, &key)).map_err(closed)
     };
     let config = who::sdk_config(host, rule, session).await?;
     let reply = if host.is_public() { public_token(&config).await } else { private_token(&config, host).await };

@@ -26,7 +26,7 @@ mod profiles;
 mod token;
 mod who;
 
-pub use mint::{begin_session, mfa_serial};
+pub use mint::{begin_session, mfa_device};
 use token::{Label, Token};
 pub use who::profile;
 
@@ -147,7 +147,8 @@ impl Registry<'_> {
 
     /// What `docker login` stored, while it is valid.
     fn pasted(&self) -> Option<Credential> {
-        let since = self.logins.find(&self.server).ok()??.since?;
+        // A file from the future says nothing of when it was stored.
+        let since = self.logins.find(&self.server).ok()??.since?.min(SystemTime::now());
         let credential = self.logins.get(&self.server).ok()??;
         (SystemTime::now() < token::pasted_expiry(&credential, since)).then_some(credential)
     }

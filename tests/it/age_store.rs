@@ -208,6 +208,8 @@ fn strays_are_left_alone() {
     fs::write(store.join("UPPER/x.age"), "x").unwrap();
     fs::write(store.join("ghcr.io/notes.txt"), "x").unwrap();
     fs::create_dir(store.join("ghcr.io/zoe.age")).unwrap();
+    fs::write(store.join("ghcr.io/alice (conflicted copy).age"), "x").unwrap();
+    fs::write(store.join("ghcr.io/._alice.age"), "x").unwrap();
     world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
     let listed = world.coffer(&["list"]).run();
     assert_eq!((listed.code, listed.stdout.as_str()), (Some(0), "{\"ghcr.io\":\"alice\"}\n"));
@@ -216,6 +218,13 @@ fn strays_are_left_alone() {
     world.coffer(&["erase"]).input("ghcr.io").run().silent();
     assert!(store.join("ghcr.io/notes.txt").exists());
     world.get("ghcr.io").misses();
+}
+
+#[test]
+fn a_link_to_nowhere_is_no_lock_and_no_miss() {
+    let world = with_login();
+    symlink("/nonexistent", world.store().join("store/ghcr.io/zoe.age")).unwrap();
+    world.get("ghcr.io").fails("is listed and cannot be found");
 }
 
 #[test]

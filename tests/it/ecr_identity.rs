@@ -107,6 +107,35 @@ fn metadata_services_are_never_asked_through_the_proxy() {
     assert_eq!(aws.calls(), 0);
 }
 
+/// The SDK quotes the whole request over an endpoint that it cannot use: here with a web identity's token in it.
+#[test]
+fn an_endpoint_that_is_no_url_gives_nothing_away() {
+    let mut world = World::new();
+    let token = world.write("token", "SECRET-TOKEN");
+    world.set("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap());
+    world.set("AWS_ROLE_ARN", "arn:aws:iam::1:role/web");
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
+        let outcome = world.coffer(&["get"]).env(variable, "localhost:4566").input(HOST).run();
+        outcome.fails(&format!("{variable} is not a URL"));
+    }
+    world.write(".aws/config", "[default]\nendpoint_url = localhost:4566\n");
+    let outcome = world.get(HOST);
+    assert!(!outcome.said().contains("SECRET"), "{outcome:#?}");
+    outcome.fails("cannot mint a token");
+}
+
+#[test]
+fn keys_that_cannot_be_sent_are_an_error_wherever_they_come_from() {
+    let mut world = World::new();
+    let _aws = Aws::start(&mut world);
+    world.unset("AWS_ACCESS_KEY_ID");
+    world.unset("AWS_SECRET_ACCESS_KEY");
+    world.script("keys", r#"printf '{"Version":1,"AccessKeyId":"A\\u0001","SecretAccessKey":"x"}'"#);
+    world.write(".aws/config", &format!("[default]\ncredential_process = {}\n", world.path("bin/keys").display()));
+    world.get(HOST).fails("a key holds a control character");
+    world.get("public.ecr.aws").misses();
+}
+
 #[test]
 fn each_registry_has_its_own_profile() {
     let mut world = World::new();

@@ -137,6 +137,30 @@ fn a_rule_may_name_the_device() {
     assert_eq!(who(&aws), expected);
 }
 
+/// Hardware devices have serials that say nothing of whose they are.
+#[test]
+fn a_session_is_of_one_user_at_one_aws() {
+    let (mut world, aws) = world();
+    world.unset("AWS_PROFILE");
+    world.write(
+        ".aws/credentials",
+        "[alice]\naws_access_key_id = AKIDALICE\naws_secret_access_key = x\n\
+         [carol]\naws_access_key_id = AKIDCAROL\naws_secret_access_key = x\n",
+    );
+    let rule = |account: &str, profile: &str| {
+        format!("[[registry]]\nmatch = \"{account}.*\"\nprofile = \"{profile}\"\nmfa-serial = \"GAHT12345678\"\n")
+    };
+    world.config(&(rule("123456789012", "alice") + &rule("210987654321", "carol")));
+    give(&world, &[HOST], "123456").ok();
+    world.get(OTHER).fails("has given no code");
+    assert_eq!(aws.calls(), 1);
+    let elsewhere = Aws::start(&mut world);
+    world.unset("AWS_ACCESS_KEY_ID");
+    world.unset("AWS_SECRET_ACCESS_KEY");
+    world.get(HOST).fails("has given no code");
+    assert!(elsewhere.asked().is_empty());
+}
+
 /// The AWS CLI uses a user's own keys without asking for a code.
 #[test]
 fn a_users_own_keys_do_without_until_a_code_is_given() {

@@ -223,6 +223,17 @@ fn a_locked_keyring_is_not_asked_to_unlock_for_a_token() {
 }
 
 #[test]
+fn another_writer_does_not_hold_up_a_token() {
+    let (world, _aws) = world();
+    world.store_login("ghcr.io", "alice", "x").silent();
+    let lock = fs::File::open(world.store().join("lock")).unwrap();
+    lock.lock().unwrap();
+    let outcome = world.get(HOST);
+    assert!(outcome.took < Duration::from_secs(3), "{outcome:#?}");
+    is_token(outcome, HOST, 1);
+}
+
+#[test]
 fn a_read_only_home_still_mints() {
     let (world, _aws) = world();
     let home = world.home().display().to_string();

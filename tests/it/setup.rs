@@ -61,12 +61,25 @@ fn what_docker_was_told_besides_stays() {
     assert_eq!(mode(&real), 0o640);
 }
 
+#[test]
+fn what_is_held_is_not_put_out_of_reach() {
+    let mut world = World::new();
+    world.store_login("ghcr.io", "alice", "x").silent();
+    let _bus = Bus::with_keyring(&mut world);
+    for option in [["--store", "keyring"], ["--key", "keyring"]] {
+        let outcome = world.coffer(&[&["setup", "--yes"], &option[..]].concat()).run();
+        assert!(outcome.code == Some(1) && outcome.stderr.contains("1 logins are held"), "{outcome:#?}");
+    }
+    world.get("ghcr.io").answers("ghcr.io", "alice", "x");
+}
+
 /// With credsStore set, Docker ignores a plaintext entry: a login that worked would be gone.
 #[test]
 fn logins_that_docker_would_lose_sight_of_stop_it() {
     for (config, words) in [
         ("{\"auths\":{\"ghcr.io\":{\"auth\":\"YTpi\"}}}", "logins are kept in plaintext: ghcr.io"),
         ("{\"credsStore\":\"pass\"}", "logins are kept by docker-credential-pass"),
+        ("{\"auths\":{\"a.io\":{\"auth\":\"YTpi\"}},\"auths\":{}}", "logins are kept in plaintext: a.io"),
     ] {
         let world = World::new();
         world.write(".docker/config.json", config);
