@@ -64,6 +64,10 @@ fn a_helper_that_fails_says_so_and_leaks_nothing() {
     }
     world.script("docker-credential-other", "echo 'credentials not found in native keychain'; exit 1");
     world.get("ghcr.io").misses();
+    // Its erase of nothing fails, as docker-credential-pass's does; ours does not.
+    world.coffer(&["erase"]).input("ghcr.io").run().silent();
+    world.script("docker-credential-other", "echo no; exit 1");
+    world.coffer(&["erase"]).input("ghcr.io").run().fails("docker-credential-other failed: no");
     // docker-credential-helpers#220: pass's way to hold nothing.
     world.script("docker-credential-other", "echo '{\"ServerURL\":\"\",\"Username\":\"\",\"Secret\":\"\"}'");
     world.get("ghcr.io").misses();
@@ -73,10 +77,6 @@ fn a_helper_that_fails_says_so_and_leaks_nothing() {
         around.code == Some(1) && around.stdout.contains("it leads back to docker-credential-coffer"),
         "{around:#?}"
     );
-    // Its erase of nothing fails, as docker-credential-pass's does; ours does not.
-    world.coffer(&["erase"]).input("ghcr.io").run().silent();
-    world.script("docker-credential-other", "echo no; exit 1");
-    world.coffer(&["erase"]).input("ghcr.io").run().fails("docker-credential-other failed: no");
 }
 
 #[test]
