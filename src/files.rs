@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -110,8 +110,23 @@ pub fn create_directory(path: &Path) -> Result<()> {
     }
     // The umask may have taken even the owner's bits away.
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(Error::file("set the mode of", path))?;
+    if let Some((user, group)) = parent.and_then(adopter) {
+        // Of the link itself, should somebody have put one there meanwhile.
+        lchown(path, Some(user), Some(group)).map_err(Error::file("set the owner of", path))?;
+    }
     // Until the parent is synced, a crash may forget the directory and all that was put in it.
     parent.map_or(Ok(()), sync_directory)
+}
+
+/// Whose a new file in a directory is to be, when root works in somebody's home (`sudo docker login`): root's own could not be
+/// read by its owner any more.
+fn adopter(directory: &Path) -> Option<(u32, u32)> {
+    let metadata = fs::metadata(directory).ok().filter(|_| rustix::process::geteuid().is_root())?;
+    (metadata.uid() != 0).then_some((metadata.uid(), metadata.gid()))
+}
+
+fn adopt(file: &File, directory: &Path) -> io::Result<()> {
+    adopter(directory).map_or(Ok(()), |(user, group)| fchown(file, Some(user), Some(group)))
 }
 
 /// Replaces `path`, or makes it, with mode 0600: whole or not at all, and on the disk when this returns.
@@ -134,6 +149,7 @@ pub fn replace(
     temporary
         .write_all(bytes)
         .and_then(|()| temporary.as_file().set_permissions(mode))
+        .and_then(|()| adopt(temporary.as_file(), directory))
         .and_then(|()| prepare(temporary.as_file()))
         // Before the rename: otherwise a crash may leave the new name with nothing in it.
         .and_then(|()| temporary.as_file().sync_all())
@@ -196,6 +212,7 @@ impl Lock {
             .map_err(Error::file("open", &path))?;
         // The umask may have taken even the owner's bits away.
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(Error::file("set the mode of", &path))?;
+        adopt(&file, path.parent().unwrap_or(Path::new("/"))).map_err(Error::file("set the owner of", &path))?;
         let end = Instant::now() + limit;
         let mut pause = Duration::from_millis(1);
         loop {

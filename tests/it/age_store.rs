@@ -1,7 +1,7 @@
 //! The age store: what lies on the disk, and what is made of it.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt, chown, symlink};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -274,6 +274,32 @@ fn what_others_can_touch_is_refused() {
         .input("ghcr.io")
         .run()
         .answers("ghcr.io", "alice", "hunter2");
+}
+
+/// `sudo docker login` with HOME kept: what root wrote as root's own would be lost to the user.
+#[test]
+fn root_writes_for_the_owner_of_the_home() {
+    let world = World::new();
+    if fs::metadata("/proc/self").unwrap().uid() != 0 {
+        // Nobody but root can do this, so nothing can go wrong.
+        return;
+    }
+    let nobody = Some(65534);
+    chmod(&world.path(""), 0o755);
+    chmod(&world.path("bin"), 0o755);
+    chown(world.home(), nobody, nobody).unwrap();
+    let program = world.path("bin/coffer");
+    fs::copy(env!("CARGO_BIN_EXE_docker-credential-coffer"), &program).unwrap();
+    let as_nobody = |action: &str, input: &str| {
+        let call = ["--reuid=65534", "--regid=65534", "--clear-groups", program.to_str().unwrap(), action];
+        world.call("setpriv", &call).input(input).run()
+    };
+    world.store_login("ghcr.io", "alice", "by root").silent();
+    as_nobody("get", "ghcr.io").answers("ghcr.io", "alice", "by root");
+    as_nobody("store", &login("quay.io", "bob", "by nobody")).silent();
+    world.store_login("quay.io", "carol", "by root").silent();
+    as_nobody("get", "quay.io").answers("quay.io", "carol", "by root");
+    as_nobody("erase", "quay.io").silent();
 }
 
 #[test]
