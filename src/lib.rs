@@ -1,7 +1,7 @@
 //! Coffer, a Docker credential helper: keeps registry logins encrypted, and mints tokens for Amazon ECR.
 //!
-//! The library is what the binary is made of; `docs/architecture.md` is its map. It touches standard input
-//! and output nowhere but in [`trace`]: readers and writers are passed in, and `main` owns the process.
+//! The library is what the binary is made of; `docs/architecture.md` is its map. Readers and writers are passed in, and
+//! `main` owns the process; only [`trace`], and the commands where they talk with a person, touch standard streams.
 
 pub mod auth_files;
 pub mod commands;

@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::server::ServerKey;
 
 pub mod age_dir;
+mod age_file;
 pub mod keyring;
 
 /// What a store is for. Each kind has a place of its own, where one cannot be taken for another.
