@@ -124,8 +124,8 @@ fn converse(child: &mut Child, input: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 /// and so a secret.
 fn quotable(output: &[u8]) -> String {
     let text = one_line(&String::from_utf8_lossy(output));
-    if text.starts_with(['{', '[']) {
+    if text.is_empty() || text.starts_with(['{', '[']) {
         return "it failed without a message".into();
     }
-    if text.is_empty() { "it failed without a message".into() } else { text.chars().take(MAX_QUOTE).collect() }
+    text.chars().take(MAX_QUOTE).collect()
 }

@@ -70,7 +70,7 @@ mod secret_service {
         pub fn find(&self, service: &str, user: Option<&str>) -> Result<Vec<Item<'_>>> {
             let mut attributes = HashMap::from([("service", service)]);
             attributes.extend(user.map(|user| ("username", user)));
-            let found = self.service.search_items(attributes).map_err(|error| failure(&error))?;
+            let found = self.service.search_items(attributes).map_err(failure)?;
             let unlocked = found.unlocked.into_iter().map(|item| Item { item, locked: false });
             let locked = found.locked.into_iter().map(|item| Item { item, locked: true });
             Ok(unlocked.chain(locked).collect())
@@ -78,14 +78,11 @@ mod secret_service {
 
         /// Writes an item, replacing the one with the same service, user and login.
         pub fn put(&self, service: &str, user: &str, login: Option<&str>, label: &str, secret: &[u8]) -> Result<()> {
-            let collection = self.service.get_default_collection().map_err(|error| failure(&error))?;
-            collection.ensure_unlocked().map_err(|error| failure(&error))?;
+            let collection = self.service.get_default_collection().map_err(failure)?;
+            collection.ensure_unlocked().map_err(failure)?;
             let mut attributes = HashMap::from([("service", service), ("username", user)]);
             attributes.extend(login.map(|login| ("login", login)));
-            collection
-                .create_item(label, attributes, secret, true, "text/plain")
-                .map(drop)
-                .map_err(|error| failure(&error))
+            collection.create_item(label, attributes, secret, true, "text/plain").map(drop).map_err(failure)
         }
 
         /// Whether something could be written now, without a prompt.
@@ -100,7 +97,7 @@ mod secret_service {
     impl Item<'_> {
         /// Which item of its service it is, and its login. Known of a locked item too.
         pub fn names(&self) -> Result<Names> {
-            let mut attributes = self.item.get_attributes().map_err(|error| failure(&error))?;
+            let mut attributes = self.item.get_attributes().map_err(failure)?;
             let user = attributes.remove("username").unwrap_or_default();
             Ok(Names { user, login: attributes.remove("login") })
         }
@@ -114,13 +111,13 @@ mod secret_service {
         /// What is kept in it. Unlocks it first, if that is allowed.
         pub fn secret(&self) -> Result<Zeroizing<Vec<u8>>> {
             self.unlock()?;
-            self.item.get_secret().map(Zeroizing::new).map_err(|error| failure(&error))
+            self.item.get_secret().map(Zeroizing::new).map_err(failure)
         }
 
         /// Removes it. Unlocks it first, if that is allowed.
         pub fn delete(&self) -> Result<()> {
             self.unlock()?;
-            self.item.delete().map_err(|error| failure(&error))
+            self.item.delete().map_err(failure)
         }
 
         fn unlock(&self) -> Result<()> {
@@ -128,7 +125,7 @@ mod secret_service {
                 return Ok(());
             }
             deadline::waiting_for("the OS keyring to be unlocked");
-            self.item.unlock().map_err(|error| failure(&error))
+            self.item.unlock().map_err(failure)
         }
     }
 
@@ -137,7 +134,7 @@ mod secret_service {
         named || env::var_os("XDG_RUNTIME_DIR").is_some_and(|directory| Path::new(&directory).join("bus").exists())
     }
 
-    fn failure(error: &ServiceError) -> Error {
+    fn failure(error: ServiceError) -> Error {
         match error {
             ServiceError::Locked | ServiceError::Prompt => Error::KeyringLocked,
             ServiceError::Dbus(error) if error.name() == Some("org.freedesktop.Secret.Error.IsLocked") => {
@@ -145,7 +142,7 @@ mod secret_service {
             }
             ServiceError::Unavailable => Error::NoKeyring(said(&ServiceError::Unavailable)),
             ServiceError::NoResult => Error::NoKeyring("it has no default collection".into()),
-            other => Error::Keyring(said(other)),
+            other => Error::Keyring(said(&other)),
         }
     }
 
@@ -200,7 +197,7 @@ mod native {
                 wanted.insert("service", service);
                 wanted.extend(user.map(|user| ("user", user)));
             }
-            let found = self.store.search(&wanted).map_err(|error| failure(&error))?;
+            let found = self.store.search(&wanted).map_err(failure)?;
             let is_wanted = |entry: &Entry| {
                 let specifiers = entry.get_specifiers();
                 specifiers.is_some_and(|(of, whose)| of == service && user.is_none_or(|user| whose == user))
@@ -210,8 +207,8 @@ mod native {
 
         /// Writes an item, replacing the one with the same service and user.
         pub fn put(&self, service: &str, user: &str, _login: Option<&str>, _label: &str, secret: &[u8]) -> Result<()> {
-            let entry = self.store.build(service, user, None).map_err(|error| failure(&error))?;
-            entry.set_secret(secret).map_err(|error| failure(&error))
+            let entry = self.store.build(service, user, None).map_err(failure)?;
+            entry.set_secret(secret).map_err(failure)
         }
 
         /// Whether something could be written now, without a prompt.
@@ -234,16 +231,16 @@ mod native {
 
         /// What is kept in it.
         pub fn secret(&self) -> Result<Zeroizing<Vec<u8>>> {
-            self.entry.get_secret().map(Zeroizing::new).map_err(|error| failure(&error))
+            self.entry.get_secret().map(Zeroizing::new).map_err(failure)
         }
 
         /// Removes it.
         pub fn delete(&self) -> Result<()> {
-            self.entry.delete_credential().map_err(|error| failure(&error))
+            self.entry.delete_credential().map_err(failure)
         }
     }
 
-    fn failure(error: &CoreError) -> Error {
+    fn failure(error: CoreError) -> Error {
         match error {
             CoreError::NoStorageAccess(_) => Error::KeyringLocked,
             other => Error::Keyring(one_line(&other.to_string())),

@@ -21,8 +21,10 @@ use crate::trace;
 /// How a request for a server is answered.
 #[derive(Debug)]
 pub struct Route<'a> {
-    /// The rule that decided, and which it is, counted from 1.
-    pub rule: Option<(usize, &'a Rule)>,
+    /// The rule that decided.
+    pub rule: Option<&'a Rule>,
+    /// Which rule it is, counted from 1.
+    pub number: Option<usize>,
     /// Who answers.
     pub source: Source<'a>,
 }
@@ -44,17 +46,18 @@ pub enum Source<'a> {
 pub fn route<'a>(settings: &'a Settings, server: &ServerKey) -> Route<'a> {
     let registry = server.registry();
     let numbered = (1..).zip(&settings.rules);
-    let rule = registry.and_then(|registry| numbered.into_iter().find(|(_, rule)| rule.pattern.matches(registry)));
+    let found = registry.and_then(|registry| numbered.into_iter().find(|(_, rule)| rule.pattern.matches(registry)));
+    let (number, rule) = found.unzip();
     let source = match rule {
-        Some((_, Rule { helper: Some(name), .. })) => Source::Helper(name),
-        Some((_, Rule { anonymous: Some(answer), .. })) => Source::Anonymous(*answer),
+        Some(Rule { helper: Some(name), .. }) => Source::Helper(name),
+        Some(Rule { anonymous: Some(answer), .. }) => Source::Anonymous(*answer),
         // A token must not travel over plain HTTP.
         _ if server.is_http() => Source::Store,
-        Some((_, Rule { ecr: Some(host), .. })) => Source::Ecr(host.clone()),
+        Some(Rule { ecr: Some(host), .. }) => Source::Ecr(host.clone()),
         _ => registry.and_then(|registry| registry.parse().ok()).map_or(Source::Store, Source::Ecr),
     };
-    trace::debug(|| format!("{server}: rule {:?}, source {source:?}", rule.map(|(number, _)| number)));
-    Route { rule, source }
+    trace::debug(|| format!("{server}: rule {number:?}, source {source:?}"));
+    Route { rule, number, source }
 }
 
 /// The store of logins.
@@ -119,12 +122,12 @@ pub fn ecr_registry<'a>(
     settings: &'a Settings,
     server: &ServerKey,
     host: EcrHost,
-    rule: Option<(usize, &'a Rule)>,
+    rule: Option<&'a Rule>,
 ) -> Registry<'a> {
     Registry {
         server: server.whole_registry(),
         host,
-        rule: rule.map(|(_, rule)| rule),
+        rule,
         tokens: ecr::may_keep(settings).then(|| tokens(settings)),
         logins: store(settings),
         sessions: aws_sessions(settings),
@@ -135,14 +138,14 @@ pub fn ecr_registry<'a>(
 pub fn put(settings: &Settings, request: &str, credential: &Credential) -> Result<()> {
     let server: ServerKey = request.parse()?;
     let route = route(settings, &server);
-    match (route.source, route.rule) {
-        (Source::Store, _) => store(settings).put(&server, credential),
+    match route.source {
+        Source::Store => store(settings).put(&server, credential),
         // A fallback for when minting fails, such as on a machine without AWS credentials.
-        (Source::Ecr(_), _) => store(settings).put(&server.whole_registry(), credential),
-        (Source::Helper(name), _) => helper::store(name, request, credential),
-        (Source::Anonymous(_), rule) => Err(Error::Anonymous {
+        Source::Ecr(_) => store(settings).put(&server.whole_registry(), credential),
+        Source::Helper(name) => helper::store(name, request, credential),
+        Source::Anonymous(_) => Err(Error::Anonymous {
             registry: server.registry().unwrap_or_default().into(),
-            rule: rule.map_or(0, |(number, _)| number),
+            rule: route.number.unwrap_or_default(),
             config: settings.config.clone(),
         }),
     }

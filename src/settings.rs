@@ -175,8 +175,8 @@ fn parse_span(text: &str) -> Option<Duration> {
     Some(Duration::from_secs(u64::from(number) * seconds))
 }
 
-/// A variable that is set to something.
-fn variable(name: &str) -> Option<OsString> {
+/// An environment variable that is set to something.
+pub fn variable(name: &str) -> Option<OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 

@@ -4,7 +4,6 @@
 //! newline at the end, `<` `>` `&` escaped. What it holds besides, unknown keys, their order, mode, owner and a
 //! symbolic link, stays as it is.
 
-use std::env;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -32,7 +31,7 @@ pub struct DockerConfig {
 
 /// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
 pub fn path() -> Result<PathBuf> {
-    let directory = match env::var_os("DOCKER_CONFIG").filter(|directory| !directory.is_empty()) {
+    let directory = match settings::variable("DOCKER_CONFIG") {
         Some(directory) => PathBuf::from(directory),
         None => settings::home()?.join(".docker"),
     };

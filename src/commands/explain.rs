@@ -59,11 +59,10 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
 
 fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> Explanation<'a> {
     let route = routes::route(settings, key);
-    let rule = route.rule.map(|(_, rule)| rule);
     let mut explanation = Explanation {
         server,
         key: key.name(),
-        rule: route.rule.map(|(number, _)| number),
+        rule: route.number,
         source: "store",
         held: None,
         ecr: None,
@@ -86,8 +85,8 @@ fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> E
                 region: registry.host.region,
                 fips: registry.host.fips,
                 dual_stack: registry.host.dual_stack,
-                profile: ecr::profile(rule),
-                role_arn: rule.and_then(|rule| rule.role_arn.clone()),
+                profile: ecr::profile(route.rule),
+                role_arn: route.rule.and_then(|rule| rule.role_arn.clone()),
             });
         }
     }

@@ -30,9 +30,8 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<()> {
             cure: format!("see how it is answered: docker-credential-coffer explain {server}"),
         });
     };
-    let rule = route.rule.map(|(_, rule)| rule);
-    let Some((serial, _)) = ecr::mfa_device(rule, settings.ecr.timeout)? else { return Err(no_device()) };
-    begin(settings, rule, &serial)?;
+    let Some((serial, _)) = ecr::mfa_device(route.rule, settings.ecr.timeout)? else { return Err(no_device()) };
+    begin(settings, route.rule, &serial)?;
     routes::ecr_registry(settings, &server, host, route.rule).renew(settings)
 }
 

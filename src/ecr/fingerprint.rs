@@ -40,7 +40,7 @@ const VARIABLES: [&str; 22] = [
 ];
 
 /// `AWS_ENDPOINT_URL` and `AWS_ENDPOINT_URL_*`: a test stack's token is not one of AWS.
-const ENDPOINTS: &str = "AWS_ENDPOINT_URL";
+pub const ENDPOINTS: &str = "AWS_ENDPOINT_URL";
 
 /// An AWS configuration longer than this is not one.
 const MAX_FILE: u64 = 16 << 20;
@@ -95,7 +95,7 @@ impl Parts {
 /// A file of the AWS configuration, where the SDK looks for it: a `~/` in the variable is the home directory.
 fn file(variable: &str, name: &str) -> Option<PathBuf> {
     let home = settings::home().ok();
-    match env::var_os(variable).filter(|path| !path.is_empty()).map(PathBuf::from) {
+    match settings::variable(variable).map(PathBuf::from) {
         Some(path) => match (path.strip_prefix("~"), home) {
             (Ok(below), Some(home)) => Some(home.join(below)),
             _ => Some(path),

@@ -2,7 +2,6 @@
 //!
 //! The SDK's own client knows nothing of `AWS_CA_BUNDLE`, and a client that takes its place must be told of proxies again.
 
-use std::env;
 use std::fs;
 
 use aws_sdk_ecr::config::SharedHttpClient;
@@ -15,21 +14,28 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::problem::{CHECK_NETWORK, Problem};
+use crate::settings;
 
-/// For AWS itself: through `HTTPS_PROXY` unless `NO_PROXY` excepts it.
-pub fn proxied() -> Result<SharedHttpClient, Problem> {
-    client(ProxyConfig::from_env(), trust_store()?)
+/// One client for each way out. Made once a mint: reading the certificates takes longer than asking.
+pub struct Clients {
+    /// For AWS itself: through `HTTPS_PROXY` unless `NO_PROXY` excepts it.
+    pub proxied: SharedHttpClient,
+    /// For what is on this machine's own link: a proxy would answer for its own machine.
+    pub direct: SharedHttpClient,
+    /// For the instance metadata service, which speaks plain HTTP and needs no certificates.
+    pub plain: SharedHttpClient,
 }
 
-/// For what is on this machine's own link: a proxy would answer for its own machine.
-pub fn direct() -> Result<SharedHttpClient, Problem> {
-    client(ProxyConfig::disabled(), trust_store()?)
-}
-
-/// For the instance metadata service, which speaks plain HTTP. Reading the system's certificates would take most of the time
-/// of a mint.
-pub fn plain() -> Result<SharedHttpClient, Problem> {
-    client(ProxyConfig::disabled(), TrustStore::empty())
+impl Clients {
+    /// Reads the certificates; opens no connection.
+    pub fn new() -> Result<Self, Problem> {
+        let trusted = trust_store()?;
+        Ok(Self {
+            proxied: client(ProxyConfig::from_env(), trusted.clone())?,
+            direct: client(ProxyConfig::disabled(), trusted)?,
+            plain: client(ProxyConfig::disabled(), TrustStore::empty())?,
+        })
+    }
 }
 
 fn client(proxy: ProxyConfig, trusted: TrustStore) -> Result<SharedHttpClient, Problem> {
@@ -45,7 +51,7 @@ fn client(proxy: ProxyConfig, trusted: TrustStore) -> Result<SharedHttpClient, P
 
 /// The system's certificates, or those of `AWS_CA_BUNDLE` in their place, as the AWS CLI has it.
 fn trust_store() -> Result<TrustStore, Problem> {
-    let Some(bundle) = env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty()) else {
+    let Some(bundle) = settings::variable("AWS_CA_BUNDLE") else {
         return Ok(TrustStore::default());
     };
     let unreadable = |why: String| {

@@ -18,11 +18,13 @@ use zeroize::Zeroizing;
 use super::fingerprint;
 use super::problem::Problem;
 use super::profiles;
-use super::token::Label;
+use super::token::{self, Label};
+use super::who;
 use crate::credential::Credential;
 use crate::error::{Error, Result};
 use crate::rule::Rule;
 use crate::server::ServerKey;
+use crate::settings;
 use crate::store::Store;
 
 /// How long a session is asked for: the most that AWS gives a user.
@@ -97,14 +99,11 @@ fn keys_of(profile: &Profile) -> Option<Credentials> {
 
 /// The profile where the chain begins; none where the environment's keys go first, as in the SDK.
 fn selected(rule: Option<&Rule>) -> Option<String> {
-    if let Some(profile) = rule.and_then(|rule| rule.profile.clone()) {
-        return Some(profile);
+    let is_named = rule.is_some_and(|rule| rule.profile.is_some());
+    if !is_named && settings::variable("AWS_ACCESS_KEY_ID").is_some() {
+        return None;
     }
-    let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
-    match set("AWS_ACCESS_KEY_ID") {
-        Some(_) => None,
-        None => Some(set("AWS_PROFILE").unwrap_or_else(|| "default".into())),
-    }
+    Some(who::profile(rule).unwrap_or_else(|| "default".into()))
 }
 
 fn role_of(profile: &Profile) -> Option<Role> {
@@ -208,8 +207,7 @@ impl Session {
 /// The credentials of the session that is kept, if it has not ended. One that the store's key does not open is none: a new
 /// code makes a new one.
 pub fn kept(sessions: &dyn Store, key: &ServerKey) -> Result<Option<Credentials>> {
-    let is_valid = |username: &str| username.parse().is_ok_and(|label: Label| label.is_valid(SystemTime::now()));
-    if !sessions.find(key)?.is_some_and(|held| is_valid(&held.username)) {
+    if !sessions.find(key)?.is_some_and(|held| token::is_valid(&held.username, SystemTime::now())) {
         return Ok(None);
     }
     let credential = match sessions.get(key) {

@@ -158,7 +158,7 @@ impl Registry<'_> {
 pub fn with_token(tokens: &dyn Store) -> Vec<ServerKey> {
     let now = SystemTime::now();
     let held = tokens.list().unwrap_or_default().held;
-    let valid = held.into_iter().filter(|(_, held)| label(&held.username).is_some_and(|label| label.is_valid(now)));
+    let valid = held.into_iter().filter(|(_, held)| token::is_valid(&held.username, now));
     valid.map(|(server, _)| server).collect()
 }
 
@@ -174,7 +174,7 @@ fn label(text: &str) -> Option<Label> {
 /// Removes tokens that no registry takes any more.
 fn prune(tokens: &dyn Store, now: SystemTime) -> Result<()> {
     for (server, held) in tokens.list()?.held {
-        if !label(&held.username).is_some_and(|label| label.is_valid(now)) {
+        if !token::is_valid(&held.username, now) {
             tokens.remove(&server)?;
         }
     }

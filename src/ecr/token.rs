@@ -96,6 +96,11 @@ impl FromStr for Label {
     }
 }
 
+/// Whether a text is a label, of something that is still good at a moment.
+pub fn is_valid(text: &str, now: SystemTime) -> bool {
+    text.parse().is_ok_and(|label: Label| label.is_valid(now))
+}
+
 fn epoch(moment: SystemTime) -> u64 {
     moment.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }

@@ -21,7 +21,8 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::future;
 use aws_sdk_ecr::config::{Credentials, ProvideCredentials, SharedCredentialsProvider, SharedHttpClient};
 
-use super::https;
+use super::fingerprint::ENDPOINTS;
+use super::https::Clients;
 use super::mfa::{self, Identity, User};
 use super::problem::Problem;
 use super::profiles;
@@ -50,17 +51,20 @@ pub async fn sdk_config(
     let region = region(rule, Some(&host.region)).await;
     if let Some(identity) = &identity {
         match session(identity)? {
-            Some(session) => return Ok(identity.assume(config(rule, region, session).await?).await),
+            Some(session) => {
+                let config = config(rule, region, Clients::new()?.proxied, session).await;
+                return Ok(identity.assume(config).await);
+            }
             None if identity.is_needed => return Err(needs_code(identity, host)),
             None => {}
         }
     }
-    let provider = provider_config(region.clone(), https::proxied()?);
+    let clients = Clients::new()?;
     let credentials = match rule.and_then(|rule| rule.profile.as_deref()) {
-        Some(profile) => of_profile(&provider, profile),
-        None => SharedCredentialsProvider::new(default_chain(&provider)?),
+        Some(profile) => of_profile(region.clone(), &clients, profile),
+        None => default_chain(region.clone(), &clients),
     };
-    Ok(mfa::in_role(config(rule, region, credentials).await?, rule).await)
+    Ok(mfa::in_role(config(rule, region, clients.proxied, credentials).await, rule).await)
 }
 
 fn needs_code(identity: &Identity, host: &EcrHost) -> Problem {
@@ -72,14 +76,13 @@ fn needs_code(identity: &Identity, host: &EcrHost) -> Problem {
 pub async fn mfa_user(rule: Option<&Rule>) -> Result<Option<(Identity, SdkConfig)>, Problem> {
     let Some(identity) = mfa::identity(&checked_profiles(rule).await?, rule) else { return Ok(None) };
     let region = region(rule, None).await;
-    let provider = provider_config(region.clone(), https::proxied()?);
+    let clients = Clients::new()?;
     let credentials = match &identity.user {
-        User::Profile(profile) => of_profile(&provider, profile),
+        User::Profile(profile) => of_profile(region.clone(), &clients, profile),
         User::Keys(keys) => SharedCredentialsProvider::new(keys.clone()),
-        User::DefaultChain => SharedCredentialsProvider::new(default_chain(&provider)?),
+        User::DefaultChain => default_chain(region.clone(), &clients),
     };
-    let config = config(rule, region, credentials).await?;
-    Ok(Some((identity, config)))
+    Ok(Some((identity, config(rule, region, clients.proxied, credentials).await)))
 }
 
 async fn checked_profiles(rule: Option<&Rule>) -> Result<ProfileSet, Problem> {
@@ -91,9 +94,10 @@ async fn checked_profiles(rule: Option<&Rule>) -> Result<ProfileSet, Problem> {
 }
 
 /// A profile alone, not first in a chain: what it does not hold must not be answered by somebody else.
-fn of_profile(provider: &ProviderConfig, name: &str) -> SharedCredentialsProvider {
+fn of_profile(region: Option<Region>, clients: &Clients, name: &str) -> SharedCredentialsProvider {
+    let provider = provider_config(region, &clients.proxied);
     SharedCredentialsProvider::new(
-        ProfileFileCredentialsProvider::builder().configure(provider).profile_name(name).build(),
+        ProfileFileCredentialsProvider::builder().configure(&provider).profile_name(name).build(),
     )
 }
 
@@ -101,17 +105,18 @@ fn of_profile(provider: &ProviderConfig, name: &str) -> SharedCredentialsProvide
 async fn config(
     rule: Option<&Rule>,
     region: Option<Region>,
+    client: SharedHttpClient,
     credentials: impl ProvideCredentials + 'static,
-) -> Result<SdkConfig, Problem> {
+) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(https::proxied()?)
+        .http_client(client)
         .retry_config(RetryConfig::standard())
         .region(region)
         .credentials_provider(SharedCredentialsProvider::new(Checked(credentials)));
     if let Some(profile) = profile(rule) {
         loader = loader.profile_name(profile);
     }
-    Ok(loader.load().await)
+    loader.load().await
 }
 
 /// Credentials whose keys can go into a header, whoever gave them: the SDK panics over one that cannot.
@@ -135,10 +140,10 @@ impl<P: ProvideCredentials> ProvideCredentials for Checked<P> {
     }
 }
 
-fn provider_config(region: Option<Region>, http: SharedHttpClient) -> ProviderConfig {
+fn provider_config(region: Option<Region>, client: &SharedHttpClient) -> ProviderConfig {
     ProviderConfig::without_region()
         .with_region(region)
-        .with_http_client(http)
+        .with_http_client(client.clone())
         .with_retry_config(RetryConfig::standard())
         .with_behavior_version(Some(BehaviorVersion::v2026_01_12()))
 }
@@ -160,7 +165,7 @@ fn check_keys() -> Result<(), Problem> {
 fn check_endpoints() -> Result<(), Problem> {
     for (name, value) in env::vars_os() {
         let is_url = value.to_str().is_some_and(|value| value.starts_with("http://") || value.starts_with("https://"));
-        if name.as_encoded_bytes().starts_with(b"AWS_ENDPOINT_URL") && !value.is_empty() && !is_url {
+        if name.as_encoded_bytes().starts_with(ENDPOINTS.as_bytes()) && !value.is_empty() && !is_url {
             let name = name.display();
             return Err(Problem::new(format!("{name} is not a URL"), format!("begin {name} with https:// or http://")));
         }
@@ -173,23 +178,25 @@ fn is_header_text(text: &str) -> bool {
 }
 
 /// The SDK's default chain, in its order, with the metadata services asked directly and within their time.
-fn default_chain(proxied: &ProviderConfig) -> Result<CredentialsProviderChain, Problem> {
-    let direct = proxied.clone().with_http_client(https::direct()?);
+fn default_chain(region: Option<Region>, clients: &Clients) -> SharedCredentialsProvider {
+    let proxied = provider_config(region.clone(), &clients.proxied);
+    let direct = provider_config(region.clone(), &clients.direct);
     let imds = imds::Client::builder()
-        .configure(&proxied.clone().with_http_client(https::plain()?))
+        .configure(&provider_config(region, &clients.plain))
         .max_attempts(1)
         .connect_timeout(IMDS_PATIENCE)
         .read_timeout(IMDS_PATIENCE)
         .build();
-    let profile = ProfileFileCredentialsProvider::builder().configure(proxied);
-    let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(proxied);
+    let profile = ProfileFileCredentialsProvider::builder().configure(&proxied);
+    let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&proxied);
     let container = EcsCredentialsProvider::builder().configure(&direct);
     let instance = ImdsCredentialsProvider::builder().configure(&direct).imds_client(imds);
-    Ok(CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
+    let chain = CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
         .or_else("Profile", profile.build())
         .or_else("WebIdentityToken", web_identity.build())
         .or_else("EcsContainer", container.build())
-        .or_else("Ec2InstanceMetadata", instance.build()))
+        .or_else("Ec2InstanceMetadata", instance.build());
+    SharedCredentialsProvider::new(chain)
 }
 
 /// Where STS and SSO are asked: the rule's region, the environment's, the profile's, else `fallback`, the host's own.

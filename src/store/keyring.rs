@@ -1,7 +1,7 @@
 //! The store in the OS keyring: one item a credential.
 //!
-//! Service `docker-credential-coffer` (with ` ecr` for tokens, ` aws` for sessions), user = the server key, login = the username, and as the secret the
-//! protocol's own JSON, so that the username is bound to it and comes back on every system.
+//! Service `docker-credential-coffer` (with ` ecr` for tokens, ` aws` for sessions), user = the server key, login = the
+//! username, and as the secret the protocol's own JSON, so that the username is bound to it and comes back on every system.
 
 use std::time::SystemTime;
 
