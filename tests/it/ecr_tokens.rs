@@ -71,10 +71,11 @@ fn sixty_four_at_once_make_one_call() {
 #[test]
 fn in_the_second_half_of_its_life_it_is_minted_anew() {
     let (world, aws) = world();
-    aws.reply(Reply::Token(6));
+    // Long enough for the SDK to try three times, a few seconds apart, before the second half is over.
+    aws.reply(Reply::Token(12));
     is_token(world.get(HOST), HOST, 1);
     is_token(world.get(HOST), HOST, 1);
-    thread::sleep(Duration::from_millis(3100));
+    thread::sleep(Duration::from_millis(6100));
     // AWS is away, the old one is still good.
     aws.reply(Reply::Error(500, "ServerException", "away"));
     let older = world.get(HOST);

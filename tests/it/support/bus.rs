@@ -34,8 +34,7 @@ impl Bus {
         fs::write(&config, CONFIG.replace("DIRECTORY", world.path("run").to_str().unwrap())).unwrap();
         let mut command = world.command("dbus-daemon");
         command.arg("--nofork").arg("--print-address=1").arg(format!("--config-file={}", config.display()));
-        let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut daemon = Server(child.unwrap_or_else(|error| panic!("dbus-daemon: {error}; see tests/run")));
+        let mut daemon = Server::start(command.stdout(Stdio::piped()).stderr(Stdio::null()));
         let mut address = String::new();
         BufReader::new(daemon.0.stdout.take().unwrap()).read_line(&mut address).unwrap();
         world.set("DBUS_SESSION_BUS_ADDRESS", address.trim());
@@ -53,8 +52,7 @@ impl Bus {
     pub fn start_keyring(&mut self, world: &World) {
         let mut command = world.command("gnome-keyring-daemon");
         command.args(["--foreground", "--unlock", "--components=secrets"]);
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut keyring = Server(child.unwrap_or_else(|error| panic!("gnome-keyring-daemon: {error}; see tests/run")));
+        let mut keyring = Server::start(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()));
         keyring.0.stdin.take().unwrap().write_all(b"the keyring's password").unwrap();
         self.keyring = Some(keyring);
         for _ in 0..100 {
@@ -78,8 +76,7 @@ impl Bus {
     pub fn black_hole(&self, world: &World, name: &str) -> Server {
         let mut command = world.command("dbus-test-tool");
         command.args(["black-hole", "--session", &format!("--name={name}")]);
-        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let server = Server(child.unwrap_or_else(|error| panic!("dbus-test-tool: {error}; see tests/run")));
+        let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
         let owned =
             ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.GetNameOwner"];
         while world.call("dbus-send", &[&owned[..], &[&format!("string:{name}")]].concat()).run().code != Some(0) {

@@ -9,11 +9,15 @@ use std::time::{Duration, Instant};
 pub struct Server(pub Child);
 
 impl Server {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Self {
+        Self(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; see tests/run")))
+    }
+
     /// Starts it, and waits until something listens on the port.
     pub fn listening(mut command: Command, port: u16) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}; see tests/run"));
-        let server = Self(child);
+        let server = Self::start(&mut command);
         let end = Instant::now() + Duration::from_secs(30);
         while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
             assert!(Instant::now() < end, "{command:?} does not listen on {port}");
