@@ -2,7 +2,7 @@
 //!
 //! Docker's protocol, other helpers and the files of the age store all say
 //! `{"ServerURL", "Username", "Secret"}`. Reading is as lenient as Docker's own helpers are; the secret is
-//! exposed in [`Login::to_json`] alone, and no error says anything of the text that failed to parse.
+//! exposed in [`Login::to_json`], and to be compared, alone, and no error says anything of the text that failed to parse.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -34,6 +34,11 @@ impl Credential {
             return Err(Error::BadUsername("holds a control character"));
         }
         Ok(Self { username, secret })
+    }
+
+    /// Whether both say the same. Not for what an attacker chose: it takes as long as they are alike.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.username == other.username && self.secret.expose_secret() == other.secret.expose_secret()
     }
 
     /// Empty strings in both fields: what Nomad takes for "ask the registry anonymously".

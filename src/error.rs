@@ -104,10 +104,21 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A client's file that cannot be read as one; says why, never what it holds.
+    #[error("{} {problem}", path.display())]
+    BadAuthFile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Another process did not let go of a lock.
     #[error("another process holds the lock {}", .0.display())]
     Busy(PathBuf),
 
+    /// The store took a login, and does not give it back.
+    #[error("the store does not give back what it was given for {0}")]
+    NotKept(String),
     /// There is no key for the age store, though there is something to open or to lose.
     #[error("no key for the store in {}: {reason}", directory.display())]
     NoKey {
@@ -220,7 +231,9 @@ impl Error {
             Self::File { source, .. } => file_hint(source)?,
             Self::Unsafe { path, cure, .. } => format!("{cure} {}", path.display()),
             Self::BadFile { path, .. } => format!("restore {} from a backup, or remove it and log in again", path.display()),
+            Self::BadAuthFile { .. } => "mend it there; nothing was changed".into(),
             Self::Busy(_) => "try again; if it persists, find the process with fuser".into(),
+            Self::NotKept(_) => "no file was changed; see docker-credential-coffer get with COFFER_LOG=debug".into(),
             Self::NoKey { .. } => {
                 "bring back the identities file, unlock the OS keyring, or set COFFER_IDENTITY_FILE".into()
             }
@@ -239,7 +252,7 @@ impl Error {
             Self::NoHelper(name) => format!("install docker-credential-{name}, or remove the rule that names it"),
             Self::Helper { name, .. } => format!("try it alone: echo SERVER | docker-credential-{name} get"),
             Self::Anonymous { .. } => "remove that rule to log in".into(),
-                        Self::TimedOut { .. } => "find what keeps it from answering, and try again".into(),
+            Self::TimedOut { .. } => "find what keeps it from answering, and try again".into(),
             Self::Mint { cure, .. } | Self::Command { cure, .. } => cure.clone(),
             Self::Internal(_) => "please report this, with the line above".into(),
         };

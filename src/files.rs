@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 
 /// How the names of temporary files begin. One that a killed process left is removed by the next writer.
-const TEMPORARY: &str = ".tmp-";
+pub const TEMPORARY: &str = ".coffer-";
 
 /// How long a writer waits for another one.
 pub const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -120,28 +120,44 @@ pub fn create_directory(path: &Path) -> Result<()> {
 
 /// Whose a new file in a directory is to be, when root works in somebody's home (`sudo docker login`): root's own could not be
 /// read by its owner any more.
-fn adopter(directory: &Path) -> Option<(u32, u32)> {
+pub fn adopter(directory: &Path) -> Option<(u32, u32)> {
     let metadata = fs::metadata(directory).ok().filter(|_| rustix::process::geteuid().is_root())?;
     (metadata.uid() != 0).then_some((metadata.uid(), metadata.gid()))
 }
 
 fn adopt(file: &File, directory: &Path) -> io::Result<()> {
-    adopter(directory).map_or(Ok(()), |(user, group)| fchown(file, Some(user), Some(group)))
+    adopter(directory).map_or(Ok(()), |owner| give(file, owner))
+}
+
+fn give(file: &File, owner: (u32, u32)) -> io::Result<()> {
+    let metadata = file.metadata()?;
+    if (metadata.uid(), metadata.gid()) == owner {
+        return Ok(());
+    }
+    fchown(file, Some(owner.0), Some(owner.1))
 }
 
 /// Replaces `path`, or makes it, with mode 0600: whole or not at all, and on the disk when this returns.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    replace(path, bytes, fs::Permissions::from_mode(0o600), |_| Ok(()))
+    replace(path, bytes, 0o600)
 }
 
-/// Replaces `path` as [`write()`] does, with the mode given, after `prepare` has seen the temporary file.
-pub fn replace(
+/// Replaces `path` as [`write()`] does, with the mode given.
+pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    let directory = parent(path);
+    let temporary = beside(path, bytes, fs::Permissions::from_mode(mode), adopter(directory))?;
+    temporary.persist(path).map_err(|error| Error::file("replace", path)(error.error))?;
+    sync_directory(directory)
+}
+
+/// A temporary file beside `path`, written and on the disk, that is to take its place. Removed when dropped.
+pub fn beside(
     path: &Path,
     bytes: &[u8],
     mode: fs::Permissions,
-    prepare: impl FnOnce(&File) -> io::Result<()>,
-) -> Result<()> {
-    let directory = path.parent().unwrap_or(Path::new("/"));
+    owner: Option<(u32, u32)>,
+) -> Result<tempfile::NamedTempFile> {
+    let directory = parent(path);
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .tempfile_in(directory)
@@ -149,13 +165,16 @@ pub fn replace(
     temporary
         .write_all(bytes)
         .and_then(|()| temporary.as_file().set_permissions(mode))
-        .and_then(|()| adopt(temporary.as_file(), directory))
-        .and_then(|()| prepare(temporary.as_file()))
+        .and_then(|()| owner.map_or(Ok(()), |owner| give(temporary.as_file(), owner)))
         // Before the rename: otherwise a crash may leave the new name with nothing in it.
         .and_then(|()| temporary.as_file().sync_all())
         .map_err(Error::file("write", path))?;
-    temporary.persist(path).map_err(|error| Error::file("replace", path)(error.error))?;
-    sync_directory(directory)
+    Ok(temporary)
+}
+
+/// The directory of a file.
+pub fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
 }
 
 /// Makes what was renamed and removed in a directory outlast a crash.
@@ -190,6 +209,14 @@ pub fn entries(path: &Path) -> Result<Vec<fs::DirEntry>> {
     Ok(entries)
 }
 
+/// What killed writers left in a directory.
+pub fn temporaries(directory: &Path) -> Vec<PathBuf> {
+    let found = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = found.filter(is_temporary).map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+}
+
 fn is_temporary(entry: &fs::DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
 }
@@ -212,7 +239,7 @@ impl Lock {
             .map_err(Error::file("open", &path))?;
         // The umask may have taken even the owner's bits away.
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(Error::file("set the mode of", &path))?;
-        adopt(&file, path.parent().unwrap_or(Path::new("/"))).map_err(Error::file("set the owner of", &path))?;
+        adopt(&file, parent(&path)).map_err(Error::file("set the owner of", &path))?;
         let end = Instant::now() + limit;
         let mut pause = Duration::from_millis(1);
         loop {
@@ -228,10 +255,6 @@ impl Lock {
 
     /// Removes what killed writers left in a directory. Holding the lock proves that they are gone.
     pub fn sweep(&self, directory: &Path) -> Result<()> {
-        let Ok(found) = fs::read_dir(directory) else { return Ok(()) };
-        for entry in found.flatten().filter(is_temporary) {
-            remove(&entry.path())?;
-        }
-        Ok(())
+        temporaries(directory).iter().try_for_each(|path| remove(path).map(drop))
     }
 }

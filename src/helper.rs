@@ -3,6 +3,7 @@
 //! Nothing secret is passed in arguments or environment, and nothing that a helper prints beside its
 //! documented answers is passed on, since it may be secret.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
+use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Login, read_wiped};
@@ -19,7 +21,7 @@ use crate::error::{Error, Result, one_line};
 use crate::rule::HelperName;
 
 /// How long a helper may take. Below the limit of the process, so that the error can name it.
-const LIMIT: Duration = Duration::from_secs(15);
+pub const LIMIT: Duration = Duration::from_secs(15);
 
 /// Tells a helper that leads back here from a client.
 const VIA: &str = "COFFER_VIA_HELPER";
@@ -43,6 +45,17 @@ pub fn get(name: &HelperName, server: &str) -> Result<Option<Credential>> {
         return Ok(None);
     }
     Ok(Some(Credential { username: login.username, secret: login.secret }))
+}
+
+/// The servers that the helper says it holds, in its own spelling.
+pub fn list(name: &HelperName) -> Result<Vec<String>> {
+    let listed = match run(name, "list", b"")? {
+        Answer::Done(output) => output,
+        Answer::Failed(message) => return Err(failed(name, &message)),
+    };
+    let listed: Result<BTreeMap<String, IgnoredAny>, _> = serde_json::from_slice(&listed);
+    let listed = listed.map_err(|_| failed(name, "its answer is not a list of servers"))?;
+    Ok(listed.into_keys().collect())
 }
 
 /// Hands a credential to the helper.

@@ -4,6 +4,7 @@
 //! `main` owns the process; only [`trace`], and the commands where they talk with a person, touch standard streams.
 
 pub mod auth_files;
+pub mod backup;
 pub mod commands;
 pub mod credential;
 pub mod deadline;
@@ -12,12 +13,15 @@ pub mod ecr_host;
 pub mod error;
 pub mod file_name;
 pub mod files;
+pub mod foreign_file;
 pub mod helper;
 pub mod key;
+pub mod migration;
 pub mod os_keyring;
 pub mod protocol;
 pub mod routes;
 pub mod rule;
+pub mod search_path;
 pub mod server;
 pub mod settings;
 pub mod store;

@@ -6,6 +6,7 @@ use std::panic;
 use std::process::{self, ExitCode};
 
 use clap::Parser;
+use coffer::commands::plugin;
 use coffer::commands::{self, Arguments};
 use coffer::deadline;
 use coffer::error::{Error, Result, one_line};
@@ -16,11 +17,14 @@ const NAME: &str = env!("CARGO_PKG_NAME");
 
 fn main() -> ExitCode {
     harden();
+    if plugin::is_called() {
+        return run_plugin();
+    }
     let arguments: Vec<String> =
         env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
     match arguments.as_slice() {
         [action] if let Some(action) = Action::from_argument(action) => protocol(action),
-        [verb, ..] if commands::knows(verb) => command(),
+        [verb, ..] if commands::knows(verb) => command(&Arguments::parse()),
         [action] => refuse(&format!("{NAME}: unknown action: {}", one_line(action))),
         _ => refuse(&format!("Usage: {NAME} <store|get|erase|list|version>")),
     }
@@ -90,14 +94,25 @@ fn hint(error: &Error) {
 }
 
 /// A command of a person. clap itself exits with 2 for wrong usage, and with 0 for `--help`.
-fn command() -> ExitCode {
-    match Arguments::parse().run(&mut io::stdout().lock()) {
+fn command(arguments: &Arguments) -> ExitCode {
+    match arguments.run(&mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error.to_string());
             hint(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// `docker coffer ...`: the commands of a person, by another name.
+fn run_plugin() -> ExitCode {
+    match plugin::Call::read() {
+        plugin::Call::Metadata(metadata) => {
+            let _ = writeln!(io::stdout(), "{metadata}");
+            ExitCode::SUCCESS
+        }
+        plugin::Call::Command(arguments) => command(&arguments),
     }
 }
 

@@ -1,232 +1,135 @@
-//! Docker's `config.json`.
+//! Docker's `config.json` and its kin: `auths`, `credsStore`, `credHelpers`, and the secrets that lie beside them.
 //!
-//! Read as Docker reads it (names in any case, an empty file is one), written as Docker writes it: tabs, no
-//! newline at the end, `<` `>` `&` escaped. What it holds besides, unknown keys, their order, mode, owner and a
-//! symbolic link, stays as it is.
+//! The keys of an object count in any case, as Go has it. buildx, Helm and `auth.json` of podman have the same shape.
 
-use std::fmt;
-use std::fs;
-use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde::ser::{Serialize, SerializeMap};
-use serde_json::Value;
-use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
-use zeroize::Zeroizing;
+use serde_json::{Map, Value};
 
-use crate::error::{Error, Result};
-use crate::files::{self, Privacy};
-use crate::settings;
+use super::document::Document;
+use super::{Content, Edit, Finding, Kind, entry};
 
-/// A configuration longer than this is not one.
-const MAX_CONFIG: u64 = 64 << 20;
-
-/// A `config.json` that was read.
-pub struct DockerConfig {
-    path: PathBuf,
-    document: Document,
+/// The helper that answers for every registry.
+pub fn creds_store(document: &Document) -> Option<&str> {
+    document.get("credsStore").and_then(Value::as_str).filter(|name| !name.is_empty())
 }
 
-/// `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
-pub fn path() -> Result<PathBuf> {
-    let directory = match settings::variable("DOCKER_CONFIG") {
-        Some(directory) => PathBuf::from(directory),
-        None => settings::home()?.join(".docker"),
-    };
-    Ok(directory.join("config.json"))
+/// The helpers that answer for single registries. An empty name turns the store off for that one.
+pub fn helpers(document: &Document) -> Vec<(&str, &str)> {
+    let helpers = document.get("credHelpers").and_then(Value::as_object).into_iter().flatten();
+    helpers.filter_map(|(registry, helper)| Some((registry.as_str(), helper.as_str()?))).collect()
 }
 
-impl DockerConfig {
-    /// Reads the file; one that does not exist, or is empty, says nothing.
-    pub fn read(path: PathBuf) -> Result<Self> {
-        let bytes = files::read(&path, MAX_CONFIG, Privacy::Any)?.unwrap_or_default();
-        let document = if bytes.iter().all(u8::is_ascii_whitespace) {
-            Document(vec![("auths".into(), Value::Object(serde_json::Map::new()))])
-        } else {
-            // Not serde's own words, which may quote a secret.
-            serde_json::from_slice(&bytes).map_err(|error| Error::Command {
-                message: format!(
-                    "{} is not the JSON of a configuration, at line {} column {}",
-                    path.display(),
-                    error.line(),
-                    error.column()
-                ),
-                cure: "mend it there; nothing was changed".into(),
-            })?
-        };
-        Ok(Self { path, document })
-    }
+/// The entries of `auths`, which Docker merges if it stands twice.
+pub fn entries(document: &Document) -> impl Iterator<Item = (&str, &Value)> {
+    let named = document.0.iter().filter(|(field, _)| is_auths(field));
+    named.filter_map(|(_, value)| value.as_object()).flatten().map(|(key, entry)| (key.as_str(), entry))
+}
 
-    /// Where it lies.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
+fn is_auths(field: &str) -> bool {
+    field.eq_ignore_ascii_case("auths")
+}
 
-    /// The helper that answers for every registry.
-    pub fn creds_store(&self) -> Option<&str> {
-        self.document.get("credsStore").and_then(Value::as_str).filter(|name| !name.is_empty())
-    }
-
-    /// The servers whose entries hold a secret. Docker merges an `auths` that stands twice.
-    pub fn plaintext(&self) -> Vec<&str> {
-        let named = self.document.0.iter().filter(|(field, _)| field.eq_ignore_ascii_case("auths"));
-        let entries = named.filter_map(|(_, value)| value.as_object()).flatten();
-        entries.filter(|(_, entry)| holds_secret(entry)).map(|(server, _)| server.as_str()).collect()
-    }
-
-    /// Names the helper that answers for every registry.
-    pub fn set_creds_store(&mut self, name: &str) {
-        self.document.set("credsStore", Value::String(name.into()));
-    }
-
-    /// Replaces the file: mode and owner stay, a symbolic link stays and its target is replaced.
-    pub fn write(&self) -> Result<()> {
-        let path = resolved(&self.path)?;
-        if let Some(directory) = path.parent() {
-            files::create_directory(directory)?;
+/// Every secret in the file, in its order.
+pub fn findings(document: &Document) -> Vec<Finding> {
+    let mut findings = of_entries(document);
+    for (field, value) in &document.0 {
+        let Some(value) = value.as_object() else { continue };
+        if field.eq_ignore_ascii_case("HttpHeaders") {
+            findings.extend(headers(value));
+        } else if field.eq_ignore_ascii_case("proxies") {
+            findings.extend(proxies(value));
         }
-        let old = match fs::metadata(&path) {
-            Ok(metadata) => Some(metadata),
-            Err(error) if files::is_absent(&error) => None,
-            Err(error) => return Err(Error::file("examine", &path)(error)),
-        };
-        let mode = old.as_ref().map_or(fs::Permissions::from_mode(0o600), fs::Metadata::permissions);
-        files::replace(&path, &self.document.to_json()?, mode, |file| match &old {
-            Some(old) => keep_owner(file, old),
-            None => Ok(()),
-        })
     }
+    findings
 }
 
-fn holds_secret(entry: &Value) -> bool {
-    let secrets = ["auth", "password", "identitytoken", "registrytoken"];
-    let Some(entry) = entry.as_object() else { return false };
-    entry.iter().any(|(field, value)| {
-        secrets.iter().any(|secret| secret.eq_ignore_ascii_case(field))
-            && value.as_str().is_some_and(|text| !text.is_empty())
+/// Of a key that stands twice, the last counts, as Docker has it.
+fn of_entries(document: &Document) -> Vec<Finding> {
+    let last: HashMap<&str, usize> = (0..).zip(entries(document)).map(|(at, (key, _))| (key, at)).collect();
+    let counting = (0..).zip(entries(document)).filter(|(at, (key, _))| last[key] == *at);
+    counting.flat_map(|(_, (key, entry))| Finding::of_entry(key, entry)).collect()
+}
+
+fn headers(headers: &Map<String, Value>) -> impl Iterator<Item = Finding> {
+    // Docker itself wrote this one for years.
+    let told = headers.keys().filter(|name| !name.eq_ignore_ascii_case("User-Agent"));
+    told.map(|name| Finding {
+        key: format!("HttpHeaders.{name}"),
+        kind: Kind::HttpHeader,
+        content: Content::fixed(
+            "Docker sends this header to its engine, and no helper can carry it",
+            "remove it if it holds a secret that is not needed any more",
+        ),
     })
 }
 
-fn keep_owner(file: &fs::File, old: &fs::Metadata) -> io::Result<()> {
-    let new = file.metadata()?;
-    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
-        return Ok(());
-    }
-    std::os::unix::fs::fchown(file, Some(old.uid()), Some(old.gid()))
-}
-
-/// What a symbolic link leads to, also when nothing is there yet.
-fn resolved(path: &Path) -> Result<PathBuf> {
-    let mut path = path.to_owned();
-    // As many as Linux follows.
-    for _ in 0..40 {
-        match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("/")).join(target),
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(Error::BadFile { path, problem: "is a loop of symbolic links".into() })
-}
-
-/// The top level of the file, in its order. Not a map: Docker merges a name that stands twice, so neither
-/// may be dropped.
-struct Document(Vec<(String, Value)>);
-
-impl Document {
-    /// The value that Docker would use, whatever the case of its name.
-    fn get(&self, name: &str) -> Option<&Value> {
-        self.0.iter().rfind(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    fn set(&mut self, name: &str, value: Value) {
-        match self.0.iter_mut().rfind(|(field, _)| field.eq_ignore_ascii_case(name)) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.into(), value)),
-        }
-    }
-
-    fn to_json(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let mut json = Zeroizing::new(Vec::new());
-        let formatter = DockerFormatter(PrettyFormatter::with_indent(b"\t"));
-        self.serialize(&mut Serializer::with_formatter(&mut *json, formatter))
-            .map_err(|_| Error::Internal("Docker's configuration".into()))?;
-        Ok(json)
-    }
-}
-
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Document;
-            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Document(fields))
+fn proxies(proxies: &Map<String, Value>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (host, settings) in proxies {
+        for (name, value) in settings.as_object().into_iter().flatten() {
+            if value.as_str().is_some_and(has_password) {
+                findings.push(Finding {
+                    key: format!("proxies.{host}.{name}"),
+                    kind: Kind::ProxyPassword,
+                    content: Content::fixed(
+                        "a proxy's password, which Docker passes on to containers, and no helper can carry",
+                        "let the proxy know this machine by its address, or run a proxy here that knows the password",
+                    ),
+                });
             }
         }
-        deserializer.deserialize_map(Fields)
     }
+    findings
 }
 
-impl Serialize for Document {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.len()))?;
-        for (field, value) in &self.0 {
-            map.serialize_entry(field, value)?;
-        }
-        map.end()
-    }
+/// Whether a URL says `user:password@`.
+fn has_password(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    let user = authority.rsplit_once('@').map(|(user, _)| user);
+    user.and_then(|user| user.split_once(':')).is_some_and(|(_, password)| !password.is_empty())
 }
 
-/// Go's `json.MarshalIndent`, which escapes what could end a script element.
-struct DockerFormatter<'a>(PrettyFormatter<'a>);
-
-impl Formatter for DockerFormatter<'_> {
-    fn write_string_fragment<W: ?Sized + io::Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(['<', '>', '&', '\u{2028}', '\u{2029}']) {
-            writer.write_all(&rest.as_bytes()[..at])?;
-            let escaped = rest[at..].chars().next().unwrap_or_default();
-            write!(writer, "\\u{:04x}", u32::from(escaped))?;
-            rest = &rest[at + escaped.len_utf8()..];
+/// The file with an edit made.
+pub fn edited(document: &Document, edit: &Edit) -> Document {
+    let mut edited = document.clone();
+    if edited.0.is_empty() {
+        // Docker always writes it.
+        edited.set("auths", Value::Object(Map::new()));
+    }
+    for (_, value) in edited.0.iter_mut().filter(|(field, _)| is_auths(field)) {
+        for (key, entry) in value.as_object_mut().into_iter().flatten() {
+            if edit.scrub.contains(key) {
+                entry::scrub(entry);
+            }
         }
-        writer.write_all(rest.as_bytes())
     }
+    if let Some(name) = &edit.creds_store {
+        edited.set("credsStore", Value::String(name.clone()));
+    }
+    if !edit.helpers.is_empty() {
+        set_helpers(&mut edited, &edit.helpers);
+    }
+    edited
+}
 
-    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_array(writer)
+fn set_helpers(document: &mut Document, changes: &[(String, Option<String>)]) {
+    let mut helpers = document.get("credHelpers").and_then(Value::as_object).cloned().unwrap_or_default();
+    let had_any = !helpers.is_empty();
+    let gone: Vec<&String> =
+        changes.iter().filter(|(_, helper)| helper.is_none()).map(|(registry, _)| registry).collect();
+    helpers.retain(|registry, _| !gone.contains(&registry));
+    for (registry, helper) in changes {
+        if let Some(helper) = helper {
+            helpers.insert(registry.clone(), Value::String(helper.clone()));
+        }
     }
-    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array(writer)
-    }
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_array_value(writer, first)
-    }
-    fn end_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array_value(writer)
-    }
-    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object(writer)
-    }
-    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object(writer)
-    }
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_object_key(writer, first)
-    }
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object_value(writer)
-    }
-    fn end_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object_value(writer)
+    match (helpers.is_empty(), had_any) {
+        // As Docker leaves it out.
+        (true, true) => document.0.retain(|(field, _)| !field.eq_ignore_ascii_case("credHelpers")),
+        (true, false) => {}
+        (false, _) => document.set("credHelpers", Value::Object(helpers)),
     }
 }
 
@@ -234,22 +137,53 @@ impl Formatter for DockerFormatter<'_> {
 mod tests {
     use super::*;
 
-    fn rewritten(text: &str) -> String {
-        let mut document: Document = serde_json::from_str(text).unwrap();
-        document.set("credsStore", Value::String("coffer".into()));
-        String::from_utf8(document.to_json().unwrap().to_vec()).unwrap()
+    fn document(text: &str) -> Document {
+        Document::parse(text.as_bytes()).unwrap()
+    }
+
+    fn told(text: &str) -> Vec<(String, Kind)> {
+        findings(&document(text)).into_iter().map(|finding| (finding.key, finding.kind)).collect()
     }
 
     #[test]
-    fn nothing_else_changes() {
-        let text = "{\n\t\"zeta\": [\n\t\t12345678901234567890123,\n\t\t1.50,\n\t\t{}\n\t],\n\t\"auths\": {\n\t\t\"b\": {},\n\t\t\"a\": {}\n\t},\n\t\"HttpHeaders\": {\n\t\t\"X\": \"a\\u003cb\\u003e\\u0026\\u2028\"\n\t},\n\t\"credsStore\": \"coffer\"\n}";
-        assert_eq!(rewritten(text), text);
+    fn every_kind_of_secret_is_found() {
+        let found = told(
+            r#"{"auths":{"a":{"auth":"dTpw"},"b":{"identitytoken":"t"},"c":{"registrytoken":"t"},"d":{},"e":{"auth":"!"}},
+            "HttpHeaders":{"User-Agent":"Docker-Client/19.03","X-Auth":"s"},
+            "proxies":{"default":{"httpProxy":"http://u:p@proxy:3128/","noProxy":"a@b:c","ftpProxy":"http://proxy:3128"}}}"#,
+        );
+        let expected = [
+            ("a", Kind::Password),
+            ("b", Kind::IdentityToken),
+            ("c", Kind::RegistryToken),
+            ("e", Kind::Undecodable),
+            ("HttpHeaders.X-Auth", Kind::HttpHeader),
+            ("proxies.default.httpProxy", Kind::ProxyPassword),
+        ];
+        assert_eq!(found, expected.map(|(key, kind)| (key.to_owned(), kind)));
     }
 
     #[test]
-    fn names_count_in_any_case_and_twice() {
-        let text = rewritten(r#"{"auths":{"a":{"auth":"x"}},"CREDSSTORE":"pass","Auths":{"b":{}}}"#);
-        assert_eq!(text.matches("uths").count(), 2);
-        assert!(text.contains("\"CREDSSTORE\": \"coffer\"") && !text.contains("credsStore"), "{text}");
+    fn of_a_key_that_stands_twice_the_last_counts() {
+        let twice = document(r#"{"auths":{"a":{"auth":"dTp4"}},"Auths":{"a":{"auth":"dTp5"}}}"#);
+        let found = findings(&twice);
+        assert!(matches!(&found[..], [Finding { content: Content::Login(login, _), .. }]
+            if secrecy::ExposeSecret::expose_secret(&login.secret) == "y"));
+        let edit = Edit { scrub: ["a".to_owned()].into(), ..Edit::default() };
+        assert_eq!(edited(&twice, &edit), document(r#"{"auths":{"a":{}},"Auths":{"a":{}}}"#));
+    }
+
+    #[test]
+    fn an_edit_changes_what_it_names_alone() {
+        let before = r#"{"zeta":[1.50],"auths":{"b":{"auth":"dTpw","note":1},"a":{"auth":"dTpw"}},"credHelpers":{"x":"ecr-login","y":"gcloud"}}"#;
+        let edit = Edit {
+            scrub: ["b".to_owned()].into(),
+            creds_store: Some("coffer".into()),
+            helpers: vec![("x".into(), None), ("z".into(), Some("pass".into()))],
+        };
+        let after = r#"{"zeta":[1.50],"auths":{"b":{"note":1},"a":{"auth":"dTpw"}},"credHelpers":{"y":"gcloud","z":"pass"},"credsStore":"coffer"}"#;
+        assert_eq!(edited(&document(before), &edit).to_json().unwrap(), document(after).to_json().unwrap());
+        let last = Edit { helpers: vec![("x".into(), None)], ..Edit::default() };
+        assert_eq!(edited(&document(r#"{"credHelpers":{"x":"ecr-login"}}"#), &last).0.len(), 0);
     }
 }

@@ -1,18 +1,24 @@
 //! The commands for people, one file a verb. Data goes to the writer, everything else to standard error.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use jiff::Timestamp;
 
-use crate::error::{Result, one_line};
+use crate::error::{Error, Result, one_line};
 use crate::settings::Settings;
 
+mod audit;
 mod explain;
 mod ls;
 mod mfa;
+mod migrate;
+pub mod plugin;
 mod setup;
+
+/// This program's name on the PATH.
+const PROGRAM: &str = "docker-credential-coffer";
 
 /// Docker credential helper that keeps every registry login encrypted and mints Amazon ECR tokens.
 #[derive(Debug, Parser)]
@@ -31,6 +37,8 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     Setup(setup::Arguments),
+    Migrate(migrate::Arguments),
+    Audit(audit::Arguments),
     Ls(ls::Arguments),
     Explain(explain::Arguments),
     Mfa(mfa::Arguments),
@@ -47,6 +55,8 @@ impl Arguments {
         let settings = Settings::load()?;
         match &self.command {
             Command::Setup(arguments) => setup::run(arguments, settings),
+            Command::Migrate(arguments) => migrate::run(arguments, &settings, out),
+            Command::Audit(arguments) => audit::run(arguments, out),
             Command::Ls(_) => ls::run(&settings, out),
             Command::Explain(arguments) => explain::run(arguments, &settings, out),
             Command::Mfa(arguments) => mfa::run(arguments, &settings),
@@ -59,10 +69,29 @@ fn moment(time: SystemTime) -> String {
     Timestamp::try_from(time).map(|time| format!("{time:.0}")).unwrap_or_default()
 }
 
+/// Asks the person at the terminal whether to go on. Without a terminal there is nobody to ask, and it goes on.
+/// Fails if the answer is no.
+fn confirmed() -> Result<()> {
+    if !io::stdin().is_terminal() {
+        return Ok(());
+    }
+    tell("go on? [Y/n]");
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    let read = read.map_err(|source| Error::Stdio { action: "read the answer", source })?;
+    if read > 0 && matches!(answer.trim(), "" | "y" | "Y" | "yes") {
+        return Ok(());
+    }
+    Err(Error::Command { message: "nothing was done".into(), cure: "--yes does not ask".into() })
+}
+
 /// A line for the person at the terminal, beside the data.
 fn tell(line: impl std::fmt::Display) {
-    // Names come from files that others may have written; the indentation is ours.
-    let line = line.to_string();
+    let _ = writeln!(io::stderr(), "{}", printable(&line.to_string()));
+}
+
+/// One line of plain text, its indentation kept. Names come from files that others may have written.
+fn printable(line: &str) -> String {
     let indent = line.len() - line.trim_start_matches(' ').len();
-    let _ = writeln!(io::stderr(), "{:indent$}{}", "", one_line(&line));
+    format!("{:indent$}{}", "", one_line(line))
 }

@@ -167,6 +167,12 @@ pub fn may_keep(settings: &Settings) -> bool {
     settings.ecr.cache && std::env::var_os("AWS_ECR_DISABLE_CACHE").is_none()
 }
 
+/// Whether a token that was pasted says itself that it is still good at a moment.
+pub fn is_valid(pasted: &Credential, now: SystemTime) -> bool {
+    // One that does not say so counts from when it was stored, which nobody knows.
+    now < token::pasted_expiry(pasted, SystemTime::UNIX_EPOCH)
+}
+
 fn label(text: &str) -> Option<Label> {
     text.parse().ok()
 }

@@ -11,11 +11,13 @@
 //! Both names are percent-encoded and readable, so that `list` and a miss need no key; what the file
 //! says inside must agree with them. Readers take no lock: every change is one rename.
 
+use std::cell::OnceCell;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use age::x25519;
+use zeroize::Zeroizing;
 
 use super::age_file::{decrypt, encrypt, parse_recipients};
 use super::{Held, Listing, Shelf, Store};
@@ -29,6 +31,9 @@ use crate::settings::Settings;
 
 /// The longest age file that is opened: a request of 1 MiB, every byte of it escaped, and then some.
 const MAX_FILE: u64 = 8 << 20;
+
+/// The longest copy of another program's file that is opened.
+const MAX_SEALED: u64 = 80 << 20;
 
 /// A recipients file longer than this is not one.
 const MAX_RECIPIENTS: u64 = 1 << 20;
@@ -45,6 +50,7 @@ pub struct AgeDir<'a> {
     root: PathBuf,
     shelf: Shelf,
     may_prompt: bool,
+    key: OnceCell<Key>,
 }
 
 impl<'a> AgeDir<'a> {
@@ -56,7 +62,7 @@ impl<'a> AgeDir<'a> {
             Shelf::EcrTokens => settings.directory.join("ecr"),
             Shelf::AwsSessions => settings.directory.join("aws"),
         };
-        Self { settings, root, shelf, may_prompt }
+        Self { settings, root, shelf, may_prompt, key: OnceCell::new() }
     }
 
     /// Makes what a first `put` would make: the directory, the key, and the list of recipients.
@@ -135,6 +141,29 @@ impl<'a> AgeDir<'a> {
         Login::from_json(&plaintext).map(Some).map_err(broken)
     }
 
+    /// Encrypts something else that is the user's to everyone who can read the store, and writes it to `path`.
+    pub fn seal(&self, path: &Path, plaintext: &[u8]) -> Result<()> {
+        let lock = self.lock()?;
+        files::write(path, &encrypt(&self.recipients(&lock)?, plaintext)?)
+    }
+
+    /// What was sealed; `None` if it is not there.
+    pub fn unseal(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
+        let Some(bytes) = files::read(path, MAX_SEALED, Privacy::Private)? else { return Ok(None) };
+        decrypt(path, &bytes, self.key()?).map(Some)
+    }
+
+    /// The key, which is opened once.
+    fn key(&self) -> Result<&Key> {
+        match self.key.get() {
+            Some(key) => Ok(key),
+            None => {
+                let key = key::require(self.settings, self.may_prompt)?;
+                Ok(self.key.get_or_init(|| key))
+            }
+        }
+    }
+
     /// Server and username of what lies in a server's directory; `None` if nothing does.
     fn name(&self, directory: &Path) -> Result<Option<(ServerKey, Held)>> {
         let Some(file) = newest(credential_files(directory)?) else { return Ok(None) };
@@ -160,17 +189,12 @@ impl<'a> AgeDir<'a> {
 impl Store for AgeDir<'_> {
     fn get(&self, server: &ServerKey) -> Result<Option<Credential>> {
         let directory = self.directory_of(server);
-        let mut key = None;
         let mut looks = 0..LOOKS;
         loop {
             let Some(file) = newest(credential_files(&directory)?) else { return Ok(None) };
             self.check()?;
             files::check_directory(&directory, Privacy::Unshared)?;
-            let key = match &key {
-                Some(key) => key,
-                None => key.insert(key::require(self.settings, self.may_prompt)?),
-            };
-            if let Some(login) = self.open(&file.path, key)? {
+            if let Some(login) = self.open(&file.path, self.key()?)? {
                 return agreed(server, &file, login).map(Some);
             }
             if looks.next().is_none() {

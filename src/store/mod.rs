@@ -30,6 +30,10 @@ pub trait Store {
     fn find(&self, server: &ServerKey) -> Result<Option<Held>>;
     /// Replaces what was held, under whatever username.
     fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()>;
+    /// Puts all of these, each as [`Store::put`] does; when it returns, all are kept.
+    fn put_all(&self, credentials: &[(ServerKey, Credential)]) -> Result<()> {
+        credentials.iter().try_for_each(|(server, credential)| self.put(server, credential))
+    }
     /// Whether there was anything to remove.
     fn remove(&self, server: &ServerKey) -> Result<bool>;
     /// Everything that is held, by name. Opens no secret and never prompts.

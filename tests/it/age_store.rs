@@ -391,7 +391,7 @@ fn writers_wait_for_each_other_and_readers_for_nobody() {
         world.get(&format!("h{number}.example")).ok();
     }
     assert_eq!(world.files(&world.store().join("store/shared.example")).len(), 1);
-    assert!(!world.files(&world.store()).iter().any(|file| file.contains(".tmp-")));
+    assert!(!world.files(&world.store()).iter().any(|file| file.contains(".coffer-")));
 }
 
 #[test]

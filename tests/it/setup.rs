@@ -75,7 +75,7 @@ fn what_is_held_is_not_put_out_of_reach() {
 
 /// With credsStore set, Docker ignores a plaintext entry: a login that worked would be gone.
 #[test]
-fn logins_that_docker_would_lose_sight_of_stop_it() {
+fn without_the_migration_logins_that_docker_would_lose_sight_of_stop_it() {
     for (config, words) in [
         ("{\"auths\":{\"ghcr.io\":{\"auth\":\"YTpi\"}}}", "logins are kept in plaintext: ghcr.io"),
         ("{\"credsStore\":\"pass\"}", "logins are kept by docker-credential-pass"),
@@ -83,13 +83,31 @@ fn logins_that_docker_would_lose_sight_of_stop_it() {
     ] {
         let world = World::new();
         world.write(".docker/config.json", config);
-        let outcome = world.coffer(&["setup"]).run();
+        let outcome = world.coffer(&["setup", "--no-migrate"]).run();
         assert!(outcome.code == Some(1) && outcome.stderr.contains(words), "{outcome:#?}");
         assert_eq!(docker_config(&world), config);
         assert!(world.files(&world.store()).is_empty());
-        world.coffer(&["setup", "--yes"]).run().ok();
+        world.coffer(&["setup", "--no-migrate", "--yes"]).run().ok();
         assert!(docker_config(&world).contains("\"credsStore\": \"coffer\""));
+        world.get("ghcr.io").misses();
     }
+}
+
+#[test]
+fn a_lived_in_machine_is_set_up_in_one_command() {
+    let world = World::new();
+    world.write(".docker/config.json", "{\"auths\":{\"ghcr.io\":{\"auth\":\"YTpi\"}}}");
+    let said = world.coffer(&["setup"]).run();
+    assert!(said.code == Some(0) && said.stderr.contains("would move 1 login"), "{said:#?}");
+    world.get("ghcr.io").answers("ghcr.io", "a", "b");
+    assert!(docker_config(&world).starts_with("{\n\t\"auths\": {\n\t\t\"ghcr.io\": {}\n\t}"));
+    assert!(docker_config(&world).contains("\"credsStore\": \"coffer\""));
+    let before = world.files(&world.home());
+    let again = world.coffer(&["setup"]).run();
+    assert_eq!((again.code, again.stderr.as_str()), (Some(0), "everything is set up already\n"), "{again:#?}");
+    assert_eq!(world.files(&world.home()), before);
+    let undo = said.stderr.lines().find(|line| line.trim().starts_with("docker-credential-coffer migrate --undo"));
+    assert!(undo.is_some(), "{said:#?}");
 }
 
 #[test]
@@ -99,7 +117,8 @@ fn a_broken_configuration_is_named_and_left() {
     let path = world.write(".docker/config.json", text);
     let outcome = world.coffer(&["setup", "--yes"]).run();
     assert!(
-        outcome.code == Some(1) && outcome.stderr.contains(&format!("{} is not the JSON", path.display())),
+        outcome.code == Some(1)
+            && outcome.stderr.contains(&format!("{} is not JSON at line 1 column 43", path.display())),
         "{outcome:#?}"
     );
     assert!(!outcome.stderr.contains("SECRET"));

@@ -1,0 +1,179 @@
+//! Where each client looks for its file. A file is found where its client finds it, or named.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::Client;
+use crate::error::Result;
+use crate::files;
+use crate::foreign_file;
+use crate::search_path;
+use crate::settings::{home, variable};
+
+/// How deep buildx puts a configuration below its directory: `host/namespace/.../repository@scopes`.
+const MAX_DEPTH: usize = 12;
+
+/// A file of some client, there or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whose it is.
+    pub client: Client,
+    /// Whether podman, skopeo and buildah, which know no `credsStore`, read it too.
+    pub for_containers: bool,
+    /// The file beside which a run that was killed left this one.
+    pub leftover_of: Option<PathBuf>,
+    /// Whether it is the machine's, not the user's: then it may be out of reach.
+    pub is_system: bool,
+}
+
+impl Location {
+    fn new(path: PathBuf, client: Client) -> Self {
+        let for_containers = client == Client::Containers;
+        Self { path, client, for_containers, leftover_of: None, is_system: false }
+    }
+
+    fn of_system(path: &str, client: Client) -> Self {
+        Self { is_system: true, ..Self::new(path.into(), client) }
+    }
+
+    /// Docker's own configuration: `$DOCKER_CONFIG/config.json`, else `~/.docker/config.json`.
+    pub fn docker() -> Result<Self> {
+        let path = docker_directory()?.join("config.json");
+        // They read it when their own files do not name a registry.
+        Ok(Self { for_containers: has_containers_tools(), ..Self::new(path, Client::Docker) })
+    }
+
+    /// A file that somebody named: one of those that clients find, or else what its name says.
+    pub fn named(path: &Path) -> Result<Self> {
+        if let Some(known) = all()?.into_iter().find(|known| is_same_file(&known.path, path)) {
+            return Ok(Self { path: path.into(), ..known });
+        }
+        let client = match path.file_name().and_then(|name| name.to_str()).unwrap_or_default() {
+            "auth.json" => Client::Containers,
+            ".dockercfg" => Client::Dockercfg,
+            ".dockerconfigjson" => Client::Kubelet,
+            "ecs.config" | "ecs.config.json" => Client::Ecs,
+            "cache.json" => Client::EcrLogin,
+            "config.json" if ends_with_directory(path, ".regctl") => Client::Regctl,
+            "config.json" if ends_with_directory(path, "kubelet") => Client::Kubelet,
+            _ if is_kubernetes(path) => Client::Kubelet,
+            _ => Client::Docker,
+        };
+        Ok(Self::new(path.into(), client))
+    }
+}
+
+fn ends_with_directory(path: &Path, name: &str) -> bool {
+    files::parent(path).ends_with(name)
+}
+
+/// Whether a file looks like the JSON of a Secret, which no client reads as a configuration.
+fn is_kubernetes(path: &Path) -> bool {
+    let document = foreign_file::ForeignFile::read(path).ok();
+    let document = document.and_then(|file| super::Document::parse(file.bytes()?).ok());
+    document.is_some_and(|document| document.get("kind").is_some() && document.get("auths").is_none())
+}
+
+/// Every place where a client looks, Docker's own first; files that do not exist among them.
+///
+/// One file that is reached in two ways stands once, for all who read it.
+pub fn all() -> Result<Vec<Location>> {
+    let home = home()?;
+    let xdg_config = variable("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+    let mut locations = vec![Location::docker()?];
+    locations.extend(buildx()?);
+    locations.extend(containers(&xdg_config));
+    locations.push(Location::new(home.join(".dockercfg"), Client::Dockercfg));
+    let helm = variable("HELM_CONFIG_HOME").map_or_else(|| xdg_config.join("helm"), PathBuf::from);
+    let helm = variable("HELM_REGISTRY_CONFIG").map_or_else(|| helm.join("registry/config.json"), PathBuf::from);
+    locations.push(Location::new(helm, Client::Helm));
+    locations.push(Location::new(home.join(".regctl/config.json"), Client::Regctl));
+    let ecr = variable("AWS_ECR_CACHE_DIR").map_or_else(|| home.join(".ecr"), PathBuf::from);
+    locations.push(Location::new(ecr.join("cache.json"), Client::EcrLogin));
+    for path in ["/etc/ecs/ecs.config", "/etc/ecs/ecs.config.json", "/var/lib/ecs/ecs.config"] {
+        locations.push(Location::of_system(path, Client::Ecs));
+    }
+    locations.push(Location::of_system("/var/lib/kubelet/config.json", Client::Kubelet));
+    Ok(merged(locations))
+}
+
+fn docker_directory() -> Result<PathBuf> {
+    match variable("DOCKER_CONFIG") {
+        Some(directory) => Ok(directory.into()),
+        None => Ok(home()?.join(".docker")),
+    }
+}
+
+/// Where podman, skopeo and buildah look, in their order; the runtime directory is lost when the user logs out.
+fn containers(xdg_config: &Path) -> Vec<Location> {
+    let runtime = match variable("XDG_RUNTIME_DIR") {
+        Some(directory) => PathBuf::from(directory).join("containers/auth.json"),
+        None => format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw()).into(),
+    };
+    let named = variable("REGISTRY_AUTH_FILE").map(PathBuf::from);
+    let paths = named.into_iter().chain([runtime, xdg_config.join("containers/auth.json")]);
+    paths.map(|path| Location::new(path, Client::Containers)).collect()
+}
+
+/// `config/<host>[/repo][@scopes]/config.json` below buildx's directory.
+fn buildx() -> Result<Vec<Location>> {
+    let root = variable("BUILDX_CONFIG")
+        .map_or_else(|| docker_directory().map(|docker| docker.join("buildx")), |root| Ok(root.into()))?;
+    let mut locations = Vec::new();
+    let mut directories = vec![(root.join("config"), 0)];
+    while let Some((directory, depth)) = directories.pop() {
+        // One that cannot be read is out of buildx's reach too.
+        for entry in files::entries(&directory).unwrap_or_default() {
+            let kind = entry.file_type();
+            if kind.as_ref().is_ok_and(fs::FileType::is_dir) && depth < MAX_DEPTH {
+                directories.push((entry.path(), depth + 1));
+            } else if depth > 0 && entry.file_name() == "config.json" {
+                locations.push(Location::new(entry.path(), Client::Buildx));
+            }
+        }
+    }
+    locations.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(locations)
+}
+
+/// What killed runs left beside files that are rewritten.
+pub fn leftovers(locations: &[Location]) -> Vec<Location> {
+    let mut seen = HashSet::new();
+    let mut leftovers = Vec::new();
+    for location in locations {
+        let Ok(resolved) = foreign_file::resolved(&location.path) else { continue };
+        let directory = files::parent(&resolved).to_owned();
+        if location.is_system || !seen.insert(directory.clone()) {
+            continue;
+        }
+        for path in files::temporaries(&directory) {
+            leftovers.push(Location { path, leftover_of: Some(resolved.clone()), ..location.clone() });
+        }
+    }
+    leftovers
+}
+
+fn merged(locations: Vec<Location>) -> Vec<Location> {
+    let mut merged: Vec<Location> = Vec::new();
+    for location in locations {
+        match merged.iter_mut().find(|known| is_same_file(&known.path, &location.path)) {
+            Some(known) => known.for_containers |= location.for_containers,
+            None => merged.push(location),
+        }
+    }
+    merged
+}
+
+fn is_same_file(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
+    one == other || (identity(one).is_some() && identity(one) == identity(other))
+}
+
+/// Whether somebody here uses a client that knows no `credsStore`.
+fn has_containers_tools() -> bool {
+    ["podman", "skopeo", "buildah"].iter().any(|tool| search_path::find(tool).is_some())
+}

@@ -1,0 +1,105 @@
+//! Encrypted copies of other programs' files, as they were before they were changed:
+//!
+//! ```text
+//! DIR/backups/<path>/<moment>.age            the file's bytes, encrypted to everyone who can read the store
+//! DIR/backups/<path>/<moment>-undone.age     the same, of what a copy that was put back took the place of
+//! ```
+//!
+//! `age -d -i identities FILE` gives the file back without this program. The names are percent-encoded as in the store;
+//! moments are in UTC.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+use crate::file_name::{decode, encode};
+use crate::files;
+use crate::settings::Settings;
+use crate::store::Shelf;
+use crate::store::age_dir::AgeDir;
+
+/// Marks a copy that is not to be put back: what stood there before an older one was.
+const UNDONE: &str = "-undone";
+
+/// Why a copy is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The file is about to lose its secrets.
+    Scrubbed,
+    /// An older copy is about to be put back.
+    Undone,
+}
+
+/// A copy that was opened.
+pub struct Backup {
+    /// The encrypted file.
+    pub path: PathBuf,
+    /// What it holds.
+    pub bytes: Zeroizing<Vec<u8>>,
+}
+
+/// Keeps a copy of what a file held, and proves that it can be read back. Where it lies.
+///
+/// The newest copy serves again if it is the same, so that a run that was killed and is run again leaves one.
+pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> Result<PathBuf> {
+    let store = AgeDir::new(settings, Shelf::Logins, settings.may_prompt);
+    let directory = directory_of(settings, path);
+    if let (Some(newest), Reason::Scrubbed) = (newest(settings, path)?, reason)
+        && *newest.bytes == bytes
+    {
+        return Ok(newest.path);
+    }
+    files::create_directory(&directory)?;
+    let copy = free_name(&directory, reason);
+    store.seal(&copy, bytes)?;
+    match store.unseal(&copy)? {
+        Some(read) if *read == bytes => Ok(copy),
+        _ => Err(Error::BadFile { path: copy, problem: "does not give back what was written to it".into() }),
+    }
+}
+
+/// The newest copy of a file that was made before the file was changed; `None` if there is none.
+pub fn newest(settings: &Settings, path: &Path) -> Result<Option<Backup>> {
+    let entries = files::entries(&directory_of(settings, path))?;
+    let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
+    // Moments are written so that their order is the names' order.
+    let Some(name) = names.filter(|name| is_copy(name)).max() else { return Ok(None) };
+    let path = directory_of(settings, path).join(name);
+    let store = AgeDir::new(settings, Shelf::Logins, settings.may_prompt);
+    Ok(store.unseal(&path)?.map(|bytes| Backup { path, bytes }))
+}
+
+/// The files of which there are copies. One whose path was too long for a name is left out, and must be named.
+pub fn files(settings: &Settings) -> Result<Vec<PathBuf>> {
+    let entries = files::entries(&root(settings))?;
+    let names = entries.iter().filter_map(|entry| decode(entry.file_name().to_str()?));
+    Ok(names.map(PathBuf::from).collect())
+}
+
+fn root(settings: &Settings) -> PathBuf {
+    settings.directory.join("backups")
+}
+
+fn directory_of(settings: &Settings, path: &Path) -> PathBuf {
+    root(settings).join(encode(&path.to_string_lossy()))
+}
+
+fn is_copy(name: &str) -> bool {
+    name.strip_suffix(".age").is_some_and(|stem| !stem.ends_with(UNDONE))
+}
+
+/// A name for this moment. Of two in one second, the later one waits for the next.
+fn free_name(directory: &Path, reason: Reason) -> PathBuf {
+    let mark = if reason == Reason::Undone { UNDONE } else { "" };
+    let mut seconds = Timestamp::now().as_second();
+    loop {
+        let moment = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+        let path = directory.join(format!("{}{mark}.age", moment.strftime("%Y%m%dT%H%M%SZ")));
+        if path.symlink_metadata().is_err() {
+            return path;
+        }
+        seconds += 1;
+    }
+}

@@ -1,0 +1,80 @@
+//! `audit`: finds registry secrets that lie in plaintext, and changes nothing. For people, and for fleet tools.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::printable;
+use crate::auth_files::{Client, Content, Kind, Treatment};
+use crate::error::{Error, Result};
+use crate::migration::{self, Found, Scope};
+use crate::server::ServerKey;
+
+/// Find registry secrets that lie in plaintext. Changes nothing; exits with 1 if there are any.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Print the findings for programs.
+    #[arg(long)]
+    json: bool,
+    /// Files to look at, instead of all that clients find.
+    files: Vec<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Audit {
+    clean: bool,
+    findings: Vec<Row>,
+}
+
+/// One secret, and what to do about it.
+#[derive(Serialize)]
+struct Row {
+    file: PathBuf,
+    client: Client,
+    key: String,
+    kind: Kind,
+    fixable: bool,
+    advice: String,
+}
+
+pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
+    let scope = Scope { files: arguments.files.clone(), ..Scope::default() };
+    let findings: Vec<Row> = migration::audit(&scope)?.into_iter().map(row).collect();
+    let audit = Audit { clean: findings.is_empty(), findings };
+    let failed = |source| Error::Stdio { action: "write standard output", source };
+    if arguments.json {
+        serde_json::to_writer_pretty(&mut *out, &audit).map_err(|error| failed(error.into()))?;
+        writeln!(out).map_err(failed)?;
+    } else {
+        for Row { file, key, advice, .. } in &audit.findings {
+            let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
+            writeln!(out, "{}", printable(&format!("{}: {key}{advice}", file.display()))).map_err(failed)?;
+        }
+    }
+    match audit.findings.len() {
+        0 => Ok(()),
+        found => Err(Error::Command {
+            message: format!("{found} secrets lie in plaintext"),
+            cure: "docker-credential-coffer migrate --dry-run shows what it would do about them".into(),
+        }),
+    }
+}
+
+fn row(found: Found) -> Row {
+    let Found { file, client, treatment, finding } = found;
+    let goes = matches!(treatment, Treatment::Rewrite | Treatment::Remove);
+    let (fixable, advice) = match &finding.content {
+        Content::Login(..) if finding.key.parse::<ServerKey>().is_err() => {
+            (false, "its name is no registry's; remove it, or name the registry".to_owned())
+        }
+        Content::Login(..) if goes => (true, "docker-credential-coffer migrate moves it into the store".to_owned()),
+        Content::Login(..) => (
+            false,
+            "its reader knows no helper; let root alone read the file, or use the instance's own role or identity"
+                .to_owned(),
+        ),
+        Content::Fixed(reason, advice) => (client == Client::EcrLogin, format!("{reason}; {advice}")),
+    };
+    Row { file, client, key: finding.key, kind: finding.kind, fixable, advice }
+}
