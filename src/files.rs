@@ -12,6 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
+use tempfile::{NamedTempFile, TempPath};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -21,6 +22,10 @@ pub const TEMPORARY: &str = ".coffer-";
 
 /// How long a writer waits for another one.
 pub const LOCK_LIMIT: Duration = Duration::from_secs(10);
+
+/// From so many files on, it is cheaper to wait once for the whole file system, other programs' files and all.
+#[cfg(target_os = "linux")]
+const MANY: usize = 50;
 
 /// What is asked of the mode of a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,6 +107,12 @@ pub fn create_directory(path: &Path) -> Result<()> {
     if let Some(parent) = parent {
         create_directory(parent)?;
     }
+    make_directory(path)?;
+    // Until the parent is synced, a crash may forget the directory and all that was put in it.
+    parent.map_or(Ok(()), sync_directory)
+}
+
+fn make_directory(path: &Path) -> Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {}
         // Somebody else made it meanwhile.
@@ -110,12 +121,11 @@ pub fn create_directory(path: &Path) -> Result<()> {
     }
     // The umask may have taken even the owner's bits away.
     fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(Error::file("set the mode of", path))?;
-    if let Some((user, group)) = parent.and_then(adopter) {
+    if let Some((user, group)) = adopter(parent(path)) {
         // Of the link itself, should somebody have put one there meanwhile.
         lchown(path, Some(user), Some(group)).map_err(Error::file("set the owner of", path))?;
     }
-    // Until the parent is synced, a crash may forget the directory and all that was put in it.
-    parent.map_or(Ok(()), sync_directory)
+    Ok(())
 }
 
 /// Whose a new file in a directory is to be, when root works in somebody's home (`sudo docker login`): root's own could not be
@@ -151,12 +161,14 @@ pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 }
 
 /// A temporary file beside `path`, written and on the disk, that is to take its place. Removed when dropped.
-pub fn beside(
-    path: &Path,
-    bytes: &[u8],
-    mode: fs::Permissions,
-    owner: Option<(u32, u32)>,
-) -> Result<tempfile::NamedTempFile> {
+pub fn beside(path: &Path, bytes: &[u8], mode: fs::Permissions, owner: Option<(u32, u32)>) -> Result<NamedTempFile> {
+    let temporary = unsynced(path, bytes, mode, owner)?;
+    // Before the rename: otherwise a crash may leave the new name with nothing in it.
+    temporary.as_file().sync_all().map_err(Error::file("write", path))?;
+    Ok(temporary)
+}
+
+fn unsynced(path: &Path, bytes: &[u8], mode: fs::Permissions, owner: Option<(u32, u32)>) -> Result<NamedTempFile> {
     let directory = parent(path);
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)
@@ -166,10 +178,57 @@ pub fn beside(
         .write_all(bytes)
         .and_then(|()| temporary.as_file().set_permissions(mode))
         .and_then(|()| owner.map_or(Ok(()), |owner| give(temporary.as_file(), owner)))
-        // Before the rename: otherwise a crash may leave the new name with nothing in it.
-        .and_then(|()| temporary.as_file().sync_all())
         .map_err(Error::file("write", path))?;
     Ok(temporary)
+}
+
+/// Many files below one directory that are written as [`write()`] does, but wait for the disk together: once before any takes
+/// its name, once after.
+pub struct Batch<'a> {
+    root: &'a Path,
+    written: Vec<(TempPath, PathBuf)>,
+}
+
+impl<'a> Batch<'a> {
+    /// Nothing yet, below `root`, which exists.
+    pub fn new(root: &'a Path) -> Self {
+        Self { root, written: Vec::new() }
+    }
+
+    /// Makes a directory below the root, if it is not there.
+    pub fn create_directory(&self, path: &Path) -> Result<()> {
+        if path.is_dir() { Ok(()) } else { make_directory(path) }
+    }
+
+    /// Writes a file under a temporary name.
+    pub fn write(&mut self, path: PathBuf, bytes: &[u8]) -> Result<()> {
+        let owner = adopter(parent(&path));
+        let temporary = unsynced(&path, bytes, fs::Permissions::from_mode(0o600), owner)?;
+        self.written.push((temporary.into_temp_path(), path));
+        Ok(())
+    }
+
+    /// Gives all their names. If that fails, some may have theirs; each is whole.
+    pub fn finish(self) -> Result<()> {
+        sync_below(self.root, self.written.iter().map(|(temporary, _)| &**temporary))?;
+        let mut directories = Vec::new();
+        for (temporary, path) in self.written {
+            temporary.persist(&path).map_err(|error| Error::file("replace", &path)(error.error))?;
+            directories.push(parent(&path).to_owned());
+        }
+        sync_below(self.root, directories.iter().map(PathBuf::as_path))
+    }
+}
+
+/// Puts what lies below a directory on the disk: `paths`, or, where the system can and they are many, everything at once.
+fn sync_below<'a>(root: &'a Path, paths: impl ExactSizeIterator<Item = &'a Path>) -> Result<()> {
+    #[cfg(target_os = "linux")]
+    if paths.len() >= MANY {
+        let synced = File::open(root).and_then(|root| rustix::fs::syncfs(root).map_err(io::Error::from));
+        return synced.map_err(Error::file("sync", root));
+    }
+    let mut paths = paths.chain([root]);
+    paths.try_for_each(|path| File::open(path).and_then(|file| file.sync_all()).map_err(Error::file("sync", path)))
 }
 
 /// The directory of a file.

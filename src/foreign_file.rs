@@ -146,17 +146,25 @@ impl ForeignFile {
     }
 }
 
-/// The file that a symbolic link leads to, also when nothing is there yet.
+/// The one path of the file that `path` leads to, also when nothing is there yet.
 pub fn resolved(path: &Path) -> Result<PathBuf> {
-    let mut path = path.to_owned();
+    let mut path = std::path::absolute(path).map_err(Error::file("find", path))?;
     // As many as Linux follows.
     for _ in 0..40 {
         match fs::read_link(&path) {
             Ok(target) => path = files::parent(&path).join(target),
-            Err(_) => return Ok(path),
+            Err(_) => return Ok(in_real_directory(path)),
         }
     }
     Err(Error::BadFile { path, problem: "is a loop of symbolic links".into() })
+}
+
+fn in_real_directory(path: PathBuf) -> PathBuf {
+    match (fs::canonicalize(files::parent(&path)), path.file_name()) {
+        (Ok(directory), Some(name)) => directory.join(name),
+        // Nothing is there at all.
+        _ => path,
+    }
 }
 
 fn swap(one: &Path, other: &Path) -> io::Result<()> {

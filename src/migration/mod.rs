@@ -12,7 +12,7 @@ use crate::auth_files::{self, AuthFile, Client, Content, Finding, Kind, Treatmen
 use crate::backup::{self, Reason};
 use crate::error::{Error, Result};
 use crate::files::{self, Lock};
-use crate::foreign_file::{Change, ForeignFile};
+use crate::foreign_file::{self, Change, ForeignFile};
 use crate::routes;
 use crate::rule::HelperName;
 use crate::settings::Settings;
@@ -33,7 +33,7 @@ pub const NAME: &str = "coffer";
 const ATTEMPTS: usize = 10;
 
 /// How many logins are put into the store, and then read back, at a time.
-const BATCH: usize = 100;
+const BATCH: usize = 1000;
 
 /// How long another migration is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -215,11 +215,7 @@ pub fn undoable(settings: &Settings, paths: &[PathBuf]) -> Result<Vec<PathBuf>> 
     if paths.is_empty() {
         return backup::files(settings);
     }
-    paths.iter().map(|path| crate::foreign_file::resolved(&absolute(path)?)).collect()
-}
-
-fn absolute(path: &Path) -> Result<PathBuf> {
-    std::path::absolute(path).map_err(Error::file("find", path))
+    paths.iter().map(|path| foreign_file::resolved(path)).collect()
 }
 
 fn put_back(settings: &Settings, path: &Path) -> Result<Option<FileReport>> {

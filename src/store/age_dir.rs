@@ -24,7 +24,7 @@ use super::{Held, Listing, Shelf, Store};
 use crate::credential::{Credential, Login};
 use crate::error::{Error, Result};
 use crate::file_name::{decode, encode, is_name};
-use crate::files::{self, Lock, Privacy};
+use crate::files::{self, Batch, Lock, Privacy};
 use crate::key::{self, Key};
 use crate::server::ServerKey;
 use crate::settings::Settings;
@@ -214,16 +214,31 @@ impl Store for AgeDir<'_> {
         files::create_directory(&directory)?;
         files::check_directory(&directory, Privacy::Unshared)?;
         lock.sweep(&directory)?;
-        let path = directory.join(format!("{}.age", encode(&credential.username)));
-        let ciphertext = encrypt(&recipients, &Login::to_json(server.name(), credential))?;
-        files::write(&path, &ciphertext)?;
+        let path = path_in(&directory, credential);
+        files::write(&path, &encrypt(&recipients, &Login::to_json(server.name(), credential))?)?;
         // Only now, so that a kill leaves two rather than none.
-        for file in credential_files(&directory)? {
-            if file.path != path {
-                files::remove(&file.path)?;
-            }
-        }
+        remove_others(&directory, &path)?;
         files::sync_directory(&directory)
+    }
+
+    fn put_all(&self, credentials: &[(ServerKey, Credential)]) -> Result<()> {
+        let lock = self.lock()?;
+        let recipients = self.recipients(&lock)?;
+        let mut batch = Batch::new(&self.root);
+        for (server, credential) in credentials {
+            let directory = self.directory_of(server);
+            batch.create_directory(&directory)?;
+            files::check_directory(&directory, Privacy::Unshared)?;
+            lock.sweep(&directory)?;
+            let ciphertext = encrypt(&recipients, &Login::to_json(server.name(), credential))?;
+            batch.write(path_in(&directory, credential), &ciphertext)?;
+        }
+        batch.finish()?;
+        // What these removals leave on the disk, should it crash, is older than what counts.
+        credentials.iter().try_for_each(|(server, credential)| {
+            let directory = self.directory_of(server);
+            remove_others(&directory, &path_in(&directory, credential))
+        })
     }
 
     fn remove(&self, server: &ServerKey) -> Result<bool> {
@@ -303,6 +318,21 @@ fn credential_files(directory: &Path) -> Result<Vec<CredentialFile>> {
         found.push(CredentialFile { path: entry.path(), stem: stem.to_owned(), modified });
     }
     Ok(found)
+}
+
+/// Where a credential lies.
+fn path_in(directory: &Path, credential: &Credential) -> PathBuf {
+    directory.join(format!("{}.age", encode(&credential.username)))
+}
+
+/// Removes every other credential of a server.
+fn remove_others(directory: &Path, path: &Path) -> Result<()> {
+    for file in credential_files(directory)? {
+        if file.path != path {
+            files::remove(&file.path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Which of two counts, as after a git merge: the last written, by name if they are of one moment.
