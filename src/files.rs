@@ -112,11 +112,12 @@ pub fn create_directory(path: &Path) -> Result<()> {
     parent.map_or(Ok(()), sync_directory)
 }
 
-fn make_directory(path: &Path) -> Result<()> {
+/// Makes a directory whose parent exists, and waits for no disk. Whether it was not there.
+fn make_directory(path: &Path) -> Result<bool> {
     match DirBuilder::new().mode(0o700).create(path) {
         Ok(()) => {}
         // Somebody else made it meanwhile.
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(false),
         Err(error) => return Err(Error::file("create", path)(error)),
     }
     // The umask may have taken even the owner's bits away.
@@ -125,7 +126,7 @@ fn make_directory(path: &Path) -> Result<()> {
         // Of the link itself, should somebody have put one there meanwhile.
         lchown(path, Some(user), Some(group)).map_err(Error::file("set the owner of", path))?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Whose a new file in a directory is to be, when root works in somebody's home (`sudo docker login`): root's own could not be
@@ -195,9 +196,9 @@ impl<'a> Batch<'a> {
         Self { root, written: Vec::new() }
     }
 
-    /// Makes a directory below the root, if it is not there.
-    pub fn create_directory(&self, path: &Path) -> Result<()> {
-        if path.is_dir() { Ok(()) } else { make_directory(path) }
+    /// Makes a directory below the root, if it is not there. Whether it was not.
+    pub fn create_directory(&self, path: &Path) -> Result<bool> {
+        make_directory(path)
     }
 
     /// Writes a file under a temporary name.

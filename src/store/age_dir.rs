@@ -221,24 +221,25 @@ impl Store for AgeDir<'_> {
         files::sync_directory(&directory)
     }
 
+    /// Sweeps and writes in the manner of `put`, but locks once and waits for the disk once.
     fn put_all(&self, credentials: &[(ServerKey, Credential)]) -> Result<()> {
         let lock = self.lock()?;
         let recipients = self.recipients(&lock)?;
         let mut batch = Batch::new(&self.root);
+        let mut replaced = Vec::new();
         for (server, credential) in credentials {
             let directory = self.directory_of(server);
-            batch.create_directory(&directory)?;
-            files::check_directory(&directory, Privacy::Unshared)?;
-            lock.sweep(&directory)?;
-            let ciphertext = encrypt(&recipients, &Login::to_json(server.name(), credential))?;
-            batch.write(path_in(&directory, credential), &ciphertext)?;
+            let path = path_in(&directory, credential);
+            if !batch.create_directory(&directory)? {
+                files::check_directory(&directory, Privacy::Unshared)?;
+                lock.sweep(&directory)?;
+                replaced.push(path.clone());
+            }
+            batch.write(path, &encrypt(&recipients, &Login::to_json(server.name(), credential))?)?;
         }
         batch.finish()?;
-        // What these removals leave on the disk, should it crash, is older than what counts.
-        credentials.iter().try_for_each(|(server, credential)| {
-            let directory = self.directory_of(server);
-            remove_others(&directory, &path_in(&directory, credential))
-        })
+        // What a crash would leave of these is older than what counts.
+        replaced.iter().try_for_each(|path| remove_others(files::parent(path), path))
     }
 
     fn remove(&self, server: &ServerKey) -> Result<bool> {
