@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::time::SystemTime;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
@@ -13,10 +14,13 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
+/// The username that says that the secret is an identity (refresh) token.
+pub const IDENTITY_TOKEN: &str = "<token>";
+
 /// What a registry asks for.
 #[derive(Debug, Clone)]
 pub struct Credential {
-    /// The user, or `<token>` to say that the secret is an identity (refresh) token.
+    /// The user, or [`IDENTITY_TOKEN`].
     pub username: String,
     /// Password or token; any text, the empty one too.
     pub secret: SecretString,
@@ -52,13 +56,15 @@ impl Credential {
 pub struct Found {
     /// What the registry is to be sent.
     pub credential: Credential,
+    /// Until when it is good, where that is known.
+    pub expires: Option<SystemTime>,
     /// Why it is not as fresh as it should be.
     pub warning: Option<Error>,
 }
 
 impl From<Credential> for Found {
     fn from(credential: Credential) -> Self {
-        Self { credential, warning: None }
+        Self { credential, expires: None, warning: None }
     }
 }
 

@@ -92,7 +92,7 @@ impl Request {
     pub fn answer(self, settings: impl FnOnce() -> Result<Settings>) -> Result<Answer> {
         match self {
             Self::Get(server) => {
-                let Found { credential, warning } = routes::get(&settings()?, &server)?.ok_or(Error::NotFound)?;
+                let Found { credential, warning, .. } = routes::get(&settings()?, &server)?.ok_or(Error::NotFound)?;
                 let output = Login::to_json(&server, &credential);
                 let older = |error| format!("answered with an older token: {error}");
                 Ok(Answer { output, warnings: warning.map(older).into_iter().collect() })

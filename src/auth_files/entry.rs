@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 use super::Kind;
-use crate::credential::Credential;
+use crate::credential::{Credential, IDENTITY_TOKEN};
 
 /// The fields that every client's entry may have, with or without a secret in them. One that is moved loses them all.
 const FIELDS: [&str; 6] = ["auth", "username", "password", "email", "serveraddress", "identitytoken"];
@@ -50,7 +50,7 @@ pub fn read(entry: &Value) -> Result<Option<Held>, &'static str> {
     let decoded = auth.map(decode).transpose();
     if let Some(token) = token {
         // Docker keeps nothing but the token when it has one, whatever else does not decode.
-        let credential = credential("<token>", token)?;
+        let credential = credential(IDENTITY_TOKEN, token)?;
         return Ok(Some(Held { credential, kind: Kind::IdentityToken, contradicts_itself: false }));
     }
     let pair = match (username, password) {

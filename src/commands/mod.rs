@@ -11,6 +11,8 @@ use crate::settings::Settings;
 
 mod audit;
 mod explain;
+mod export;
+mod kubelet;
 mod ls;
 mod mfa;
 mod migrate;
@@ -41,7 +43,9 @@ enum Command {
     Audit(audit::Arguments),
     Ls(ls::Arguments),
     Explain(explain::Arguments),
+    Export(export::Arguments),
     Mfa(mfa::Arguments),
+    Kubelet(kubelet::Arguments),
 }
 
 /// Whether a first argument is for this face of the program, not for the protocol.
@@ -59,7 +63,9 @@ impl Arguments {
             Command::Audit(arguments) => audit::run(arguments, out),
             Command::Ls(_) => ls::run(&settings, out),
             Command::Explain(arguments) => explain::run(arguments, &settings, out),
+            Command::Export(arguments) => export::run(arguments, &settings, out),
             Command::Mfa(arguments) => mfa::run(arguments, &settings),
+            Command::Kubelet(_) => kubelet::run(&settings, out),
         }
     }
 }

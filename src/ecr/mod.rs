@@ -56,29 +56,23 @@ impl Registry<'_> {
             return Ok(kept.into());
         }
         let error = match self.new_token(settings, &fingerprint, is_fresh) {
-            Ok(credential) => return Ok(credential.into()),
+            Ok(token) => return Ok(token.into()),
             Err(error) => error,
         };
         match self.kept(is_valid).or_else(|| self.pasted()) {
-            Some(credential) => Ok(Found { credential, warning: Some(error) }),
+            Some(token) => Ok(Found { warning: Some(error), ..token.into() }),
             None => Err(error),
         }
     }
 
     /// Of several processes that need a new token, one asks AWS, and the others take what it kept.
-    fn new_token(
-        &self,
-        settings: &Settings,
-        fingerprint: &str,
-        is_fresh: impl Fn(&Label) -> bool,
-    ) -> Result<Credential> {
+    fn new_token(&self, settings: &Settings, fingerprint: &str, is_fresh: impl Fn(&Label) -> bool) -> Result<Token> {
         let started = Instant::now();
         let _turn = self.turn(settings)?;
         if let Some(kept) = self.kept(is_fresh) {
             return Ok(kept);
         }
-        let token = self.mint(settings.ecr.timeout.saturating_sub(started.elapsed()), fingerprint)?;
-        Ok(token.credential)
+        self.mint(settings.ecr.timeout.saturating_sub(started.elapsed()), fingerprint)
     }
 
     /// Asks AWS, whatever is kept, and keeps the answer.
@@ -100,15 +94,15 @@ impl Registry<'_> {
     }
 
     /// The kept token, if its label is as wanted. Only then is it opened.
-    fn kept(&self, wanted: impl Fn(&Label) -> bool) -> Option<Credential> {
+    fn kept(&self, wanted: impl Fn(&Label) -> bool) -> Option<Token> {
         let tokens = self.tokens.as_ref()?;
         label(&tokens.find(&self.server).ok()??.username).filter(&wanted)?;
         let kept = tokens.get(&self.server);
         let mut credential = kept.inspect_err(|error| trace::debug(|| format!("the kept token: {error}"))).ok()??;
         // Another may have taken its place meanwhile.
-        label(&credential.username).filter(&wanted)?;
+        let label = label(&credential.username).filter(&wanted)?;
         credential.username = "AWS".into();
-        Some(credential)
+        Some(Token { credential, expires: Some(label.expires) })
     }
 
     /// The right to ask AWS for this registry; `None` where nothing can be kept, so that waiting would not help.
@@ -146,11 +140,12 @@ impl Registry<'_> {
     }
 
     /// What `docker login` stored, while it is valid.
-    fn pasted(&self) -> Option<Credential> {
+    fn pasted(&self) -> Option<Token> {
         // A file from the future says nothing of when it was stored.
         let since = self.logins.find(&self.server).ok()??.since?.min(SystemTime::now());
         let credential = self.logins.get(&self.server).ok()??;
-        (SystemTime::now() < token::pasted_expiry(&credential, since)).then_some(credential)
+        let expires = token::pasted_expiry(&credential, since);
+        (SystemTime::now() < expires).then_some(Token { credential, expires: Some(expires) })
     }
 }
 

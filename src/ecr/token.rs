@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::credential::Credential;
+use crate::credential::{Credential, Found};
 
 /// How long a token lives that does not say so itself.
 const LIFE: Duration = Duration::from_secs(12 * 3600);
@@ -21,6 +21,12 @@ pub struct Token {
     pub credential: Credential,
     /// When the registry stops taking it, where AWS said so.
     pub expires: Option<SystemTime>,
+}
+
+impl From<Token> for Found {
+    fn from(Token { credential, expires }: Token) -> Self {
+        Self { credential, expires, warning: None }
+    }
 }
 
 /// That a text is no token.

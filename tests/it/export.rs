@@ -1,0 +1,129 @@
+//! `export`: for what cannot call a helper, in the forms that it reads.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+
+use crate::support::{Aws, Registry, World};
+
+fn exported(world: &World, format: &str, servers: &[&str]) -> String {
+    world.coffer(&[&["export", "--format", format], servers].concat()).run().ok()
+}
+
+fn json_of(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+fn with_logins() -> World {
+    let world = World::new();
+    world.store_login("ghcr.io", "alice", "pa ss:\"word\"\n").silent();
+    world.store_login("https://index.docker.io/v1/", "bob", "hub").silent();
+    world.store_login("quay.io", "<token>", "identity").silent();
+    world
+}
+
+#[test]
+fn each_form_is_what_its_reader_takes() {
+    let world = with_logins();
+    let auth = STANDARD.encode("alice:pa ss:\"word\"\n");
+    let hub = STANDARD.encode("bob:hub");
+    assert_eq!(
+        json_of(&exported(&world, "json", &["ghcr.io"])),
+        json!({ "ServerURL": "ghcr.io", "Username": "alice", "Secret": "pa ss:\"word\"\n" })
+    );
+    assert_eq!(exported(&world, "password", &["docker.io"]), "hub\n");
+    assert_eq!(exported(&world, "header", &["ghcr.io"]), format!("Authorization: Basic {auth}\n"));
+    let config = json!({ "auths": {
+        "ghcr.io": { "auth": auth }, "https://index.docker.io/v1/": { "auth": hub }, "quay.io": { "identitytoken": "identity" },
+    } });
+    assert_eq!(json_of(&exported(&world, "docker-config", &["ghcr.io", "docker.io", "quay.io"])), config);
+    let secret = json_of(&exported(&world, "kubernetes", &["--name", "pull", "ghcr.io", "docker.io", "quay.io"]));
+    assert_eq!((&secret["kind"], &secret["metadata"]["name"]), (&json!("Secret"), &json!("pull")));
+    assert_eq!(secret["type"], "kubernetes.io/dockerconfigjson");
+    let data = STANDARD.decode(secret["data"][".dockerconfigjson"].as_str().unwrap()).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&data).unwrap(), config);
+    let ecs = exported(&world, "ecs-docker", &["ghcr.io"]);
+    let (kind, data) = ecs.trim_end().split_once('\n').unwrap();
+    assert_eq!(kind, "ECS_ENGINE_AUTH_TYPE=docker");
+    let data = json_of(data.strip_prefix("ECS_ENGINE_AUTH_DATA=").unwrap());
+    assert_eq!(data, json!({ "ghcr.io": { "username": "alice", "password": "pa ss:\"word\"\n", "email": "" } }));
+    let ecs = exported(&world, "ecs-dockercfg", &["ghcr.io", "docker.io"]);
+    let data = json_of(ecs.trim_end().split_once("ECS_ENGINE_AUTH_DATA=").unwrap().1);
+    let expected = json!({
+        "ghcr.io": { "auth": auth, "email": "" }, "https://index.docker.io/v1/": { "auth": hub, "email": "" },
+    });
+    assert_eq!(data, expected);
+}
+
+/// What export writes, the migration reads.
+#[test]
+fn what_is_exported_can_be_imported() {
+    let world = with_logins();
+    for (name, format) in [
+        ("ecs.config", "ecs-docker"),
+        ("ecs.config", "ecs-dockercfg"),
+        (".dockerconfigjson", "docker-config"),
+        ("s.json", "kubernetes"),
+    ] {
+        let text = exported(&world, format, &["ghcr.io", "docker.io"]);
+        let other = World::new();
+        let file = other.write(name, &text);
+        other.coffer(&["migrate", "--yes", file.to_str().unwrap()]).run().ok();
+        other.get("ghcr.io").answers("ghcr.io", "alice", "pa ss:\"word\"\n");
+        other.get("docker.io").answers("docker.io", "bob", "hub");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+}
+
+#[test]
+fn what_cannot_be_exported_is_said() {
+    let world = with_logins();
+    for (arguments, words, code) in [
+        (&["--format", "password", "gcr.io"][..], "nothing is held for gcr.io", 1),
+        (&["--format", "password", "ghcr.io", "quay.io"], "this format is of one credential", 1),
+        (&["--format", "header", "quay.io"], "is an identity token", 1),
+        (&["--format", "ecs-docker", "quay.io"], "is an identity token", 1),
+        (&["--format", "yaml", "ghcr.io"], "invalid value 'yaml'", 2),
+        (&["--format", "json"], "SERVER", 2),
+        (&["--format", "json", "user@ghcr.io"], "holds one of @", 1),
+    ] {
+        let outcome = world.coffer(&[&["export"], arguments].concat()).run();
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(code), ""), "{outcome:#?}");
+        assert!(outcome.stderr.contains(words), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn a_terminal_is_warned() {
+    let world = with_logins();
+    let command = format!("{} export --format password ghcr.io", env!("CARGO_BIN_EXE_docker-credential-coffer"));
+    let said = world.call("script", &["-qec", &command, "/dev/null"]).run().ok();
+    assert!(said.starts_with("what follows is secret"), "{said}");
+    let quiet = world.coffer(&["export", "--format", "password", "ghcr.io"]).run();
+    assert_eq!(quiet.stderr, "");
+}
+
+#[test]
+fn a_token_for_ecr_is_minted() {
+    let mut world = World::new();
+    let _aws = Aws::start(&mut world);
+    let host = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+    assert!(exported(&world, "header", &[host]).starts_with("Authorization: Basic QVdTO"));
+}
+
+/// The registry's HTTP API, without the password in anybody's arguments.
+#[test]
+fn curl_and_docker_login_take_what_is_piped_to_them() {
+    let world = World::new();
+    let registry = Registry::start(&world, "alice", "correct horse");
+    world.store_login(&registry.name, "alice", "correct horse").silent();
+    let name = &registry.name;
+    let script =
+        format!("docker-credential-coffer export --format header {name} | curl -sf -H @- http://{name}/v2/_catalog");
+    assert_eq!(world.call("sh", &["-c", &script]).run().ok().trim(), "{\"repositories\":[]}");
+    world.write(".docker/config.json", r#"{"auths":{"x.example":{}}}"#);
+    let script = format!(
+        "docker-credential-coffer export --format password {name} | docker login -u alice --password-stdin {name}"
+    );
+    assert!(world.call("sh", &["-c", &script]).run().ok().contains("Login Succeeded"));
+}
