@@ -10,6 +10,7 @@ use crate::error::{Error, Result, one_line};
 use crate::settings::Settings;
 
 mod audit;
+mod completions;
 mod explain;
 mod export;
 mod kubelet;
@@ -46,6 +47,8 @@ enum Command {
     Export(export::Arguments),
     Mfa(mfa::Arguments),
     Kubelet(kubelet::Arguments),
+    Completions(completions::Arguments),
+    Man(completions::ManArguments),
 }
 
 /// Whether a first argument is for this face of the program, not for the protocol.
@@ -56,8 +59,15 @@ pub fn knows(argument: &str) -> bool {
 impl Arguments {
     /// Does what was asked, with results written to `out`.
     pub fn run(&self, out: &mut dyn Write) -> Result<()> {
+        match &self.command {
+            // For packagers, whose machines have no settings.
+            Command::Completions(arguments) => return completions::run(arguments, out),
+            Command::Man(_) => return completions::man(out),
+            _ => {}
+        }
         let settings = Settings::load()?;
         match &self.command {
+            Command::Completions(_) | Command::Man(_) => Ok(()),
             Command::Setup(arguments) => setup::run(arguments, settings),
             Command::Migrate(arguments) => migrate::run(arguments, &settings, out),
             Command::Audit(arguments) => audit::run(arguments, out),

@@ -17,6 +17,7 @@ mod export;
 mod hardening;
 mod keyring_store;
 mod kubelet;
+mod packaging;
 mod protocol;
 mod routing;
 mod setup;
