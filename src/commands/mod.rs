@@ -11,6 +11,7 @@ use crate::settings::Settings;
 
 mod audit;
 mod completions;
+mod doctor;
 mod explain;
 mod export;
 mod kubelet;
@@ -44,6 +45,7 @@ enum Command {
     Audit(audit::Arguments),
     Ls(ls::Arguments),
     Explain(explain::Arguments),
+    Doctor(doctor::Arguments),
     Export(export::Arguments),
     Mfa(mfa::Arguments),
     Kubelet(kubelet::Arguments),
@@ -59,23 +61,20 @@ pub fn knows(argument: &str) -> bool {
 impl Arguments {
     /// Does what was asked, with results written to `out`.
     pub fn run(&self, out: &mut dyn Write) -> Result<()> {
+        let settings = Settings::load;
         match &self.command {
-            // For packagers, whose machines have no settings.
-            Command::Completions(arguments) => return completions::run(arguments, out),
-            Command::Man(_) => return completions::man(out),
-            _ => {}
-        }
-        let settings = Settings::load()?;
-        match &self.command {
-            Command::Completions(_) | Command::Man(_) => Ok(()),
-            Command::Setup(arguments) => setup::run(arguments, settings),
-            Command::Migrate(arguments) => migrate::run(arguments, &settings, out),
+            Command::Setup(arguments) => setup::run(arguments, settings()?),
+            Command::Migrate(arguments) => migrate::run(arguments, &settings()?, out),
             Command::Audit(arguments) => audit::run(arguments, out),
-            Command::Ls(_) => ls::run(&settings, out),
-            Command::Explain(arguments) => explain::run(arguments, &settings, out),
-            Command::Export(arguments) => export::run(arguments, &settings, out),
-            Command::Mfa(arguments) => mfa::run(arguments, &settings),
-            Command::Kubelet(_) => kubelet::run(&settings, out),
+            Command::Ls(_) => ls::run(&settings()?, out),
+            Command::Explain(arguments) => explain::run(arguments, &settings()?, out),
+            // What is wrong with the settings is what it is asked for.
+            Command::Doctor(arguments) => doctor::run(arguments, &settings(), out),
+            Command::Export(arguments) => export::run(arguments, &settings()?, out),
+            Command::Mfa(arguments) => mfa::run(arguments, &settings()?),
+            Command::Kubelet(_) => kubelet::run(&settings()?, out),
+            Command::Completions(arguments) => completions::run(arguments, out),
+            Command::Man(_) => completions::man(out),
         }
     }
 }

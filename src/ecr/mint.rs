@@ -18,12 +18,21 @@ use crate::server::ServerKey;
 use crate::store::Store;
 use crate::trace;
 
+/// How long the reading of AWS's configuration may take.
+const CHECK_LIMIT: Duration = Duration::from_secs(1);
+
 /// A fresh token for a registry, asked of AWS as the rule says. `sessions` holds what codes of MFA devices have begun.
 ///
 /// Takes no longer than `limit`, the resolving of names and credentials included.
 pub fn mint(host: &EcrHost, rule: Option<&Rule>, sessions: &dyn Store, limit: Duration) -> Result<Token> {
     trace::debug(|| format!("minting for {} in {}", host.host, host.region));
     within(limit, token(host, rule, sessions)).map_err(|problem| problem.minting(&host.host))
+}
+
+/// What can be told of who would ask under a rule without asking anybody: that the profile exists, that the files can be
+/// read, that its SSO session has not ended. The profile's name.
+pub fn check(rule: Option<&Rule>, now: SystemTime) -> Result<String> {
+    within(CHECK_LIMIT, who::check(rule, now)).map_err(|Problem { what, cure }| Error::Command { message: what, cure })
 }
 
 /// An MFA device of somebody's, and the name under which its session is kept.

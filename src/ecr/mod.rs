@@ -23,10 +23,11 @@ mod mfa;
 mod mint;
 mod problem;
 mod profiles;
+mod sso;
 mod token;
 mod who;
 
-pub use mint::{begin_session, mfa_device};
+pub use mint::{begin_session, check, mfa_device};
 use token::{Label, Token};
 pub use who::profile;
 

@@ -4,7 +4,7 @@
 //! (`AWS_RETRY_MODE=legacy`, `AWS_MAX_ATTEMPTS=0`, a line break in a key).
 
 use std::env;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::{EnvironmentVariableCredentialsProvider, EnvironmentVariableRegionProvider};
@@ -26,8 +26,10 @@ use super::https::Clients;
 use super::mfa::{self, Identity, User};
 use super::problem::Problem;
 use super::profiles;
+use super::sso::{self, Standing};
 use crate::ecr_host::EcrHost;
 use crate::rule::Rule;
+use crate::settings::home;
 
 /// How long the instance metadata service has for one answer: it is next door, or it is not there.
 const IMDS_PATIENCE: Duration = Duration::from_secs(1);
@@ -83,6 +85,24 @@ pub async fn mfa_user(rule: Option<&Rule>) -> Result<Option<(Identity, SdkConfig
         User::DefaultChain => default_chain(region.clone(), &clients),
     };
     Ok(Some((identity, config(rule, region, clients.proxied, credentials).await)))
+}
+
+/// What can be told of who would ask under a rule without asking anybody. The profile's name.
+pub async fn check(rule: Option<&Rule>, now: SystemTime) -> Result<String, Problem> {
+    let profiles = checked_profiles(rule).await?;
+    let name = profile(rule).unwrap_or_else(|| "default".into());
+    let cache = home().map_err(|error| Problem::new(error.to_string(), error.hint().unwrap_or_default()))?;
+    let login = format!("aws sso login --profile {name}");
+    match sso::standing(&profiles, &name, &cache.join(".aws/sso/cache"), now) {
+        Standing::NotNeeded | Standing::Good => Ok(name),
+        Standing::Missing => {
+            Err(Problem::new(format!("nobody has logged in to the SSO session of profile {name}"), login))
+        }
+        Standing::Expired(moment) => {
+            let moment = jiff::Timestamp::try_from(moment).unwrap_or_default();
+            Err(Problem::new(format!("the SSO session of profile {name} ended at {moment:.0}"), login))
+        }
+    }
 }
 
 async fn checked_profiles(rule: Option<&Rule>) -> Result<ProfileSet, Problem> {

@@ -24,7 +24,7 @@ mod report;
 
 pub use import::Import;
 pub use plan::Plan;
-pub use report::{FileReport, Imported, Left, Moved, Report};
+pub use report::{FileReport, Imported, Left, Moved, Report, counted};
 
 /// What stands in `credsStore`.
 pub const NAME: &str = "coffer";

@@ -143,6 +143,6 @@ impl Report {
 }
 
 /// `1 login`, `2 logins`.
-fn counted(number: usize, noun: &str) -> String {
+pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,0 +1,141 @@
+//! What each client is told to ask, and what it still keeps itself.
+
+use super::Check;
+use crate::auth_files::{self, AuthFile, Client, locations};
+use crate::error::Result;
+use crate::migration::{self, NAME, Scope, counted};
+use crate::routes;
+use crate::search_path;
+use crate::server::ServerKey;
+use crate::settings::Settings;
+
+const SETUP: &str = "docker-credential-coffer setup";
+
+pub fn checks(settings: Option<&Settings>) -> Vec<Check> {
+    let mut checks = vec![docker()];
+    checks.extend(helpers());
+    checks.extend(settings.and_then(containers));
+    checks.push(plaintext());
+    if !auth_files::environment().is_empty() {
+        let variable = auth_files::ENVIRONMENT;
+        checks.push(Check::bad(
+            "environment",
+            format!("{variable} is set: Docker takes what stands there before it asks any helper"),
+            format!("unset {variable} where it is set"),
+        ));
+    }
+    checks.extend(leftovers());
+    checks
+}
+
+fn docker() -> Check {
+    let name = "docker";
+    let file = match auth_files::Location::docker().and_then(AuthFile::docker) {
+        Ok(file) => file,
+        Err(error) => return Check::failed(name, &error),
+    };
+    let path = file.location.path.display();
+    match file.creds_store() {
+        Some(NAME) => Check::good(name, format!("{path} says credsStore: {NAME}")),
+        Some(desktop) if desktop.starts_with("desktop") => Check::bad(
+            name,
+            format!("{path} says credsStore: {desktop}; Docker Desktop puts that back whenever it starts"),
+            format!(
+                "{SETUP} after Docker Desktop has started; or name registries in credHelpers, which it leaves alone"
+            ),
+        ),
+        Some(other) => {
+            Check::bad(name, format!("{path} says credsStore: {other}, so Docker does not ask Coffer"), SETUP)
+        }
+        None => Check::bad(name, format!("{path} names no credsStore, so docker login keeps plaintext"), SETUP),
+    }
+}
+
+/// Helpers of single registries, in every file that a client reads.
+fn helpers() -> Vec<Check> {
+    let mut checks = Vec::new();
+    for file in files() {
+        let path = file.location.path.display();
+        for (registry, helper) in file.helpers() {
+            if helper.is_empty() {
+                let detail = format!("{path} turns helpers off for {registry}, so its login stays in plaintext");
+                checks.push(Check::bad(
+                    "credHelpers",
+                    detail,
+                    "docker-credential-coffer migrate says why, and what to do",
+                ));
+            } else if helper != NAME && search_path::find(&format!("docker-credential-{helper}")).is_none() {
+                let detail = format!("{path} sends {registry} to docker-credential-{helper}, which is not on the PATH");
+                checks.push(Check::bad("credHelpers", detail, "install it, or take that entry out"));
+            }
+        }
+    }
+    checks
+}
+
+/// podman and its kin ask only for registries that a file of theirs names.
+fn containers(settings: &Settings) -> Option<Check> {
+    let tool = ["podman", "skopeo", "buildah"].into_iter().find(|tool| search_path::find(tool).is_some())?;
+    let files = files();
+    let read = files.iter().filter(|file| file.location.for_containers);
+    let named: Vec<ServerKey> = read
+        .flat_map(AuthFile::helpers)
+        .filter(|(_, helper)| *helper == NAME)
+        .filter_map(|(registry, _)| registry.parse().ok())
+        .collect();
+    let held = routes::store(settings).list().ok()?.held;
+    let unnamed: Vec<&str> = held
+        .keys()
+        .filter(|server| server.is_registry() && !named.contains(server))
+        .filter_map(ServerKey::registry)
+        .collect();
+    let name = "containers";
+    if unnamed.is_empty() {
+        return Some(Check::good(name, format!("{tool} asks Coffer for every registry that the store holds")));
+    }
+    let entries: Vec<_> = unnamed.iter().map(|registry| format!("\"{registry}\": \"{NAME}\"")).collect();
+    Some(Check {
+        name,
+        // Not everybody who has the program uses it.
+        ok: true,
+        detail: format!(
+            "{tool} does not ask Coffer for {} (podman logout --all takes such entries out)",
+            unnamed.join(", ")
+        ),
+        cure: Some(format!("if it should, write into its auth.json: {{\"credHelpers\": {{{}}}}}", entries.join(", "))),
+    })
+}
+
+fn plaintext() -> Check {
+    let name = "plaintext";
+    match migration::audit(&Scope::default()) {
+        Err(error) => Check::failed(name, &error),
+        Ok(found) if found.is_empty() => Check::good(name, "no registry secret lies in plaintext where clients look"),
+        Ok(found) => {
+            let mut files: Vec<_> = found.iter().map(|found| found.file.display().to_string()).collect();
+            files.dedup();
+            let detail = format!("{} in {}", counted(found.len(), "secret"), files.join(", "));
+            Check::bad(
+                name,
+                detail,
+                "docker-credential-coffer audit names them; docker-credential-coffer migrate moves them",
+            )
+        }
+    }
+}
+
+fn leftovers() -> Option<Check> {
+    let found = locations::leftovers(&locations::all().ok()?);
+    let paths: Vec<_> = found.iter().map(|leftover| leftover.path.display().to_string()).collect();
+    let detail = format!("a migration that was killed left {}", paths.join(", "));
+    (!paths.is_empty()).then(|| Check::bad("leftovers", detail, "docker-credential-coffer migrate finishes it"))
+}
+
+/// The files that can be read; those that cannot are told of as plaintext.
+fn files() -> Vec<AuthFile> {
+    let read =
+        |locations: Vec<_>| locations.into_iter().filter_map(|location| AuthFile::read(location).ok()?).collect();
+    let all: Result<Vec<AuthFile>> = locations::all().map(read);
+    let kin = [Client::Docker, Client::Buildx, Client::Containers, Client::Helm];
+    all.unwrap_or_default().into_iter().filter(|file| kin.contains(&file.location.client)).collect()
+}

@@ -1,0 +1,94 @@
+//! This program, its configuration, AWS's, and the clock.
+
+use std::env;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+use super::super::PROGRAM;
+use super::Check;
+use crate::ecr;
+use crate::error::Result;
+use crate::files;
+use crate::search_path;
+use crate::settings::Settings;
+
+/// How far in the future a file may be before the clock, not the file, is doubted.
+const TOLERANCE: Duration = Duration::from_secs(300);
+
+pub fn checks(settings: &Result<Settings>) -> Vec<Check> {
+    let configuration = match settings {
+        Ok(settings) if settings.config.exists() => {
+            Check::good("configuration", format!("{} is valid", settings.config.display()))
+        }
+        Ok(settings) => {
+            Check::good("configuration", format!("there is no {}, so defaults hold", settings.config.display()))
+        }
+        Err(error) => Check::failed("configuration", error),
+    };
+    let clock = settings.as_ref().ok().map(clock);
+    [configuration, program()].into_iter().chain(clock).collect()
+}
+
+/// The program that clients find, which may be another build than this one.
+fn program() -> Check {
+    let name = "program";
+    let Some(found) = search_path::find(PROGRAM) else {
+        let cure =
+            format!("{PROGRAM} setup puts it into ~/.local/bin; add that to the PATH of your session and of services");
+        return Check::bad(name, format!("{PROGRAM} is not on the PATH, so no client finds it"), cure);
+    };
+    let is_this = |this: &std::path::PathBuf| fs::canonicalize(this).ok() == fs::canonicalize(&found).ok();
+    if env::current_exe().is_ok_and(|this| is_this(&this)) {
+        return Check::good(name, format!("{} is on the PATH", found.display()));
+    }
+    let version = Command::new(&found).arg("version").stdin(Stdio::null()).stderr(Stdio::null()).output();
+    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let own = format!("{PROGRAM} ({PROGRAM}) {}", env!("CARGO_PKG_VERSION"));
+    if version == own {
+        return Check::good(name, format!("{} is on the PATH, another copy of this one", found.display()));
+    }
+    let said = if version.is_empty() { "does not run".into() } else { format!("says it is {version}") };
+    let cure = format!("remove it, or replace it with this one: {PROGRAM} setup");
+    Check::bad(name, format!("clients find {}, which {said}", found.display()), cure)
+}
+
+/// What can be told of the clock without asking anybody: nothing was written in the future.
+fn clock(settings: &Settings) -> Check {
+    let newest = files::entries(&settings.directory.join("store")).unwrap_or_default().into_iter();
+    let newest = newest.filter_map(|entry| entry.metadata().and_then(|metadata| metadata.modified()).ok()).max();
+    match newest.and_then(|newest| newest.duration_since(SystemTime::now()).ok()) {
+        Some(ahead) if ahead > TOLERANCE => Check::bad(
+            "clock",
+            format!("the store was written {} minutes from now", ahead.as_secs() / 60),
+            "set the clock (timedatectl set-ntp true); AWS refuses requests that are minutes off",
+        ),
+        _ => Check::good("clock", "not behind what it wrote itself; only AWS can tell more"),
+    }
+}
+
+/// Who would ask AWS, for each profile that the rules name, and for the default where it matters.
+pub fn aws(settings: &Settings) -> Vec<Check> {
+    let now = SystemTime::now();
+    let mut checks: Vec<Check> = Vec::new();
+    for (number, rule) in (1..).zip(&settings.rules) {
+        if rule.profile.is_none() {
+            continue;
+        }
+        checks.push(match ecr::check(Some(rule), now) {
+            Ok(profile) => Check::good("aws", format!("rule {number}: profile {profile} can be read")),
+            Err(error) => {
+                let check = Check::failed("aws", &error);
+                Check { detail: format!("rule {number}: {}", check.detail), ..check }
+            }
+        });
+    }
+    // Without rules, ECR may be none of this user's business: then files that are not there are no fault.
+    match ecr::check(None, now) {
+        Ok(profile) => {
+            checks.push(Check::good("aws", format!("profile {profile}, where no rule names another, can be read")))
+        }
+        Err(error) => checks.push(Check::failed("aws", &error)),
+    }
+    checks
+}
