@@ -9,6 +9,7 @@ mod age_store;
 mod aws_cli;
 mod clients;
 mod compliance;
+mod doctor;
 mod ecr;
 mod ecr_identity;
 mod ecr_mfa;

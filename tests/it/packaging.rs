@@ -1,4 +1,9 @@
-//! What packagers take from the program: completions and the manual page.
+//! What packagers take from the program: completions and the manual page; and the Debian package.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use crate::support::World;
 
@@ -44,4 +49,54 @@ fn neither_needs_settings() {
     world.config("this is no configuration");
     world.coffer(&["man"]).without("HOME").run().ok();
     world.coffer(&["completions", "fish"]).without("HOME").run().ok();
+}
+
+/// Into a root of its own, and out of it again.
+#[test]
+fn the_debian_package_is_built_installed_and_removed() {
+    let world = World::new();
+    let source = env!("CARGO_MANIFEST_DIR");
+    // cargo and its tools live in the home directory of who runs the tests. Of the rest of the environment, what a test's
+    // process is told by cargo would have half of the crates built again.
+    let kept = ["PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "CARGO_TARGET_DIR"];
+    let mut build = Command::new(Path::new(source).join("packaging/deb"));
+    build.arg("dev").env_clear().envs(kept.iter().filter_map(|name| Some((name, env::var_os(name)?))));
+    let build = build.output().unwrap();
+    assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    let package = String::from_utf8(build.stdout).unwrap().lines().last().unwrap().to_owned();
+
+    let root = world.path("root");
+    for directory in ["info", "updates", "triggers"] {
+        fs::create_dir_all(root.join("var/lib/dpkg").join(directory)).unwrap();
+    }
+    fs::write(root.join("var/lib/dpkg/status"), "").unwrap();
+    let root_option = format!("--root={}", root.display());
+    let dpkg = |arguments: &[&str]| {
+        let options = [root_option.as_str(), "--force-not-root", "--force-depends", "--force-script-chrootless"];
+        let path = env::var("PATH").unwrap();
+        world
+            .call("dpkg", &[&options[..], arguments].concat())
+            .env("PATH", &format!("{path}:/usr/sbin:/sbin"))
+            .run()
+            .ok()
+    };
+    dpkg(&["--install", &package]);
+    let program = root.join("usr/bin/docker-credential-coffer");
+    assert!(world.call(&program, &["version"]).run().ok().contains(env!("CARGO_PKG_VERSION")));
+    let plugin = root.join("usr/libexec/docker/cli-plugins/docker-coffer");
+    assert!(world.call(&plugin, &["docker-cli-plugin-metadata"]).run().ok().contains("\"SchemaVersion\":\"0.1.0\""));
+    for file in [
+        "man/man1/docker-credential-coffer.1.gz",
+        "bash-completion/completions/docker-credential-coffer",
+        "zsh/vendor-completions/_docker-credential-coffer",
+        "fish/vendor_completions.d/docker-credential-coffer.fish",
+        "doc/docker-credential-coffer/copyright",
+        "doc/docker-credential-coffer/LICENSE-MIT",
+    ] {
+        assert!(fs::metadata(root.join("usr/share").join(file)).unwrap().len() > 0, "{file}");
+    }
+    dpkg(&["--purge", "docker-credential-coffer"]);
+    let left: Vec<_> = world.files(&root).into_iter().filter(|file| !file.starts_with("var/")).collect();
+    assert_eq!(left, Vec::<String>::new());
+    assert!(plugin.symlink_metadata().is_err());
 }

@@ -170,3 +170,26 @@ fn explain_opens_nothing_and_calls_nobody() {
         })
     );
 }
+
+/// The first thing to run when a pull fails: perhaps the client never asked.
+#[test]
+fn explain_says_whom_each_client_asks() {
+    let mut world = World::new();
+    let said = |world: &World, words: &str| {
+        let said = world.coffer(&["explain", "quay.io/org/app"]).run().ok();
+        assert!(said.contains(words), "{words:?} is not in {said}");
+    };
+    said(&world, "docker asks nobody");
+    world.write(".docker/config.json", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
+    said(&world, "docker reads the login in plaintext");
+    world.write(".docker/config.json", r#"{"credsStore":"coffer"}"#);
+    said(&world, "docker asks Coffer");
+    world.write(".docker/config.json", r#"{"credsStore":"coffer","credHelpers":{"quay.io":"gcloud"}}"#);
+    said(&world, "docker asks docker-credential-gcloud, not Coffer");
+    world.write(".docker/config.json", r#"{"credsStore":"coffer","credHelpers":{"quay.io":""}}"#);
+    said(&world, "docker reads the login in plaintext");
+    world.write(".config/containers/auth.json", r#"{"credHelpers":{"quay.io":"coffer"}}"#);
+    said(&world, "podman, like skopeo and buildah, asks Coffer");
+    world.set("DOCKER_AUTH_CONFIG", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
+    said(&world, "docker takes what DOCKER_AUTH_CONFIG says");
+}

@@ -49,8 +49,14 @@ pub fn copy() -> Result<(Option<Step<'static>>, PathBuf)> {
     Ok((Some(step), target))
 }
 
+/// Where packages put plugins of the docker CLI.
+const SYSTEM_PLUGINS: [&str; 2] = ["/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins"];
+
 /// The link by which `docker coffer` is this program, unless it is there.
 pub fn plugin(program: &Path) -> Result<Option<Step<'static>>> {
+    if SYSTEM_PLUGINS.iter().any(|directory| Path::new(directory).join(docker_plugin::PROGRAM).exists()) {
+        return Ok(None);
+    }
     let docker = Location::docker()?.path;
     let link = files::parent(&docker).join("cli-plugins").join(docker_plugin::PROGRAM);
     match fs::symlink_metadata(&link) {

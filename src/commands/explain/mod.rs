@@ -1,4 +1,4 @@
-//! `explain`: how a `get` would be answered, and why. No secret, no network, no unlocking.
+//! `explain`: how a `get` would be answered, and why; and which clients would ask at all. No secret, no network, no unlocking.
 
 use std::io::Write;
 
@@ -11,7 +11,9 @@ use crate::routes::{self, Source};
 use crate::server::ServerKey;
 use crate::settings::Settings;
 
-/// Show how a get for SERVER would be answered, and why.
+mod clients;
+
+/// Show how a get for SERVER would be answered, and why, and which clients ask.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The registry, as a client would name it.
@@ -52,7 +54,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
     let text = if arguments.json {
         serde_json::to_string(&explanation).map_err(|_| Error::Internal("explain".into()))?
     } else {
-        explanation.in_words(settings)
+        explanation.in_words(&key, settings)
     };
     writeln!(out, "{text}").map_err(|source| Error::Stdio { action: "write standard output", source })
 }
@@ -105,7 +107,7 @@ fn held(settings: &Settings, key: &ServerKey) -> Option<bool> {
 }
 
 impl Explanation<'_> {
-    fn in_words(&self, settings: &Settings) -> String {
+    fn in_words(&self, key: &ServerKey, settings: &Settings) -> String {
         let mut lines = vec![format!("{} is looked up as {}", self.server, self.key)];
         lines.push(match self.rule {
             Some(number) => format!("rule {number} of {} decides", settings.config.display()),
@@ -119,6 +121,7 @@ impl Explanation<'_> {
             ("anonymous", _) => "it is anonymous: there is no credential".into(),
             _ => self.ecr.as_ref().map_or_else(String::new, Ecr::in_words),
         });
+        lines.extend(clients::lines(key));
         lines.join("\n")
     }
 }

@@ -1,0 +1,187 @@
+//! `doctor`: each thing that goes wrong in practice is found, named with its cure, and found nowhere else.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use crate::support::{Bus, World, chmod};
+
+/// A machine on which everything is as it should be.
+fn healthy() -> World {
+    let mut world = World::new();
+    // Without podman's kin, which is another matter.
+    let tools = world.path("tools");
+    fs::create_dir(&tools).unwrap();
+    let program = env!("CARGO_BIN_EXE_docker-credential-coffer");
+    std::os::unix::fs::symlink(program, tools.join("docker-credential-coffer")).unwrap();
+    world.set("PATH", &format!("{}:{}", world.path("bin").display(), tools.display()));
+    world.coffer(&["setup", "--yes"]).run().ok();
+    world
+}
+
+/// What doctor found broken, by name.
+fn broken(world: &World) -> Vec<(String, String)> {
+    let outcome = world.coffer(&["doctor", "--json"]).run();
+    let report: Value = serde_json::from_str(&outcome.stdout).unwrap_or_else(|_| panic!("{outcome:#?}"));
+    let checks = report["checks"].as_array().unwrap();
+    let mut found = Vec::new();
+    for check in checks {
+        let mut fields: Vec<_> = check.as_object().unwrap().keys().map(String::as_str).collect();
+        fields.sort_unstable();
+        assert_eq!(fields, ["cure", "detail", "name", "ok"]);
+        if check["ok"] == json!(false) {
+            assert!(check["cure"].is_string(), "{check}");
+            found.push((check["name"].as_str().unwrap().to_owned(), check["detail"].as_str().unwrap().to_owned()));
+        }
+    }
+    assert_eq!((report["ok"] == json!(true), outcome.code), (found.is_empty(), Some(i32::from(!found.is_empty()))));
+    found
+}
+
+/// That one thing alone is broken, and how it is told.
+#[track_caller]
+fn is_broken(world: &World, name: &str, words: &str) {
+    let found = broken(world);
+    assert!(matches!(&found[..], [(found, detail)] if found == name && detail.contains(words)), "{found:?}");
+}
+
+#[test]
+fn a_machine_that_was_set_up_is_well() {
+    let world = healthy();
+    assert_eq!(broken(&world), []);
+    let said = world.coffer(&["doctor"]).run();
+    assert!(said.code == Some(0) && said.stdout.lines().all(|line| line.starts_with("ok ")), "{said:#?}");
+    assert!(said.took.as_millis() < 1000, "{said:#?}");
+}
+
+#[test]
+fn a_configuration_with_a_mistake() {
+    let world = healthy();
+    world.config("stoer = 1\n");
+    is_broken(&world, "configuration", "config.toml:1:");
+}
+
+#[test]
+fn a_program_that_clients_do_not_find_or_that_is_another() {
+    let mut world = healthy();
+    world.script("docker-credential-coffer", "echo 'docker-credential-coffer (docker-credential-coffer) 0.0.1'");
+    is_broken(&world, "program", "0.0.1");
+    world.script("docker-credential-coffer", "exit 1");
+    is_broken(&world, "program", "does not run");
+    world.set("PATH", "/nowhere");
+    let found = broken(&world);
+    assert!(found[0].1.contains("is not on the PATH"), "{found:?}");
+}
+
+#[test]
+fn docker_that_asks_somebody_else() {
+    let world = healthy();
+    for (config, words) in [
+        (r#"{"credsStore":"desktop"}"#, "Docker Desktop puts that back"),
+        (r#"{"credsStore":"pass"}"#, "does not ask Coffer"),
+        ("{}", "keeps plaintext"),
+    ] {
+        world.write(".docker/config.json", config);
+        is_broken(&world, "docker", words);
+    }
+    world.write(".docker/config.json", "{");
+    assert!(broken(&world).iter().any(|(name, detail)| name == "docker" && detail.contains("is not JSON")));
+}
+
+#[test]
+fn helpers_of_single_registries() {
+    let world = healthy();
+    world.write(".docker/config.json", r#"{"credsStore":"coffer","credHelpers":{"gcr.io":"gcloud"}}"#);
+    is_broken(&world, "credHelpers", "docker-credential-gcloud, which is not on the PATH");
+    world.script("docker-credential-gcloud", "exit 1");
+    assert_eq!(broken(&world), []);
+    world.write(".docker/config.json", r#"{"credsStore":"coffer","credHelpers":{"gcr.io":""}}"#);
+    is_broken(&world, "credHelpers", "turns helpers off for gcr.io");
+}
+
+#[test]
+fn plaintext_and_what_overrides_the_store() {
+    let mut world = healthy();
+    world.write(".config/containers/auth.json", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
+    is_broken(&world, "plaintext", "1 secret in ");
+    fs::remove_file(world.home().join(".config/containers/auth.json")).unwrap();
+    world.write(".docker/.coffer-x1y2z3", r#"{"auths":{}}"#);
+    is_broken(&world, "leftovers", ".coffer-x1y2z3");
+    fs::remove_file(world.home().join(".docker/.coffer-x1y2z3")).unwrap();
+    world.set("DOCKER_AUTH_CONFIG", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
+    let names: Vec<_> = broken(&world).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["plaintext", "environment"]);
+}
+
+#[test]
+fn a_store_that_others_can_read_and_one_with_a_stray_file() {
+    let world = healthy();
+    world.store_login("ghcr.io", "alice", "x").silent();
+    fs::create_dir(world.store().join("store/not%zz")).unwrap();
+    fs::write(world.store().join("store/not%zz/a.age"), "x").unwrap();
+    is_broken(&world, "store", "1 file of ");
+    fs::remove_dir_all(world.store().join("store/not%zz")).unwrap();
+    chmod(&world.store().join("identities"), 0o644);
+    let found = broken(&world);
+    assert!(found.iter().any(|(_, detail)| detail.contains("identities can be read by others")), "{found:?}");
+}
+
+#[test]
+fn podman_is_told_what_it_does_not_ask_for() {
+    let world = healthy();
+    world.script("podman", "exit 0");
+    world.store_login("quay.io", "alice", "x").silent();
+    let said = world.coffer(&["doctor"]).run().ok();
+    assert!(said.contains("podman does not ask Coffer for quay.io"), "{said}");
+    world.write(".config/containers/auth.json", r#"{"credHelpers":{"quay.io":"coffer"}}"#);
+    let said = world.coffer(&["doctor"]).run().ok();
+    assert!(said.contains("podman asks Coffer for every registry"), "{said}");
+}
+
+#[test]
+fn aws_profiles_and_sso_sessions() {
+    let world = healthy();
+    world.config("[[registry]]\nmatch = \"*.dkr.ecr.*\"\nprofile = \"prod\"\n");
+    is_broken(&world, "aws", "rule 1: there is no AWS profile prod");
+    world.write(
+        ".aws/config",
+        "[profile prod]\nsso_session = work\nsso_account_id = 1\nsso_role_name = r\n[sso-session work]\nsso_region = eu-west-1\nsso_start_url = https://x.awsapps.com/start\n",
+    );
+    is_broken(&world, "aws", "nobody has logged in");
+    let session = |expires: &str, rest: &str| {
+        let text =
+            format!(r#"{{"startUrl":"https://x.awsapps.com/start","expiresAt":"{expires}","accessToken":"t"{rest}}}"#);
+        world.write(".aws/sso/cache/abc.json", &text);
+    };
+    session("2020-01-02T03:04:05Z", "");
+    is_broken(&world, "aws", "ended at 2020-01-02T03:04:05Z");
+    session("2020-01-02T03:04:05Z", r#","refreshToken":"r""#);
+    assert_eq!(broken(&world), []);
+    session("2120-01-02T03:04:05UTC", "");
+    assert_eq!(broken(&world), []);
+    world.write(".aws/config", "[profile prod\n");
+    assert!(broken(&world).iter().all(|(name, _)| name == "aws"));
+}
+
+#[test]
+fn a_clock_that_is_behind_what_was_written() {
+    let world = healthy();
+    world.store_login("ghcr.io", "alice", "x").silent();
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    fs::File::open(world.store().join("store/ghcr.io")).unwrap().set_modified(later).unwrap();
+    is_broken(&world, "clock", "minutes from now");
+}
+
+#[test]
+fn a_keyring_that_is_locked_or_gone() {
+    let mut world = World::new();
+    let mut bus = Bus::with_keyring(&mut world);
+    world.coffer(&["setup", "--yes", "--key", "keyring"]).run().ok();
+    let names = |world: &World| broken(world).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+    assert_eq!(names(&world), Vec::<String>::new());
+    world.store_login("ghcr.io", "alice", "x").silent();
+    bus.lock(&world);
+    assert_eq!(names(&world), ["key"]);
+    bus.stop_keyring();
+    assert_eq!(names(&world), ["key"]);
+}
