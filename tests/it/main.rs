@@ -16,6 +16,7 @@ mod ecr_tokens;
 mod hardening;
 mod keyring_store;
 mod migrate_clients;
+mod migrate_conflicts;
 mod protocol;
 mod routing;
 mod setup;
