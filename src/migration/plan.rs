@@ -116,7 +116,8 @@ impl Plan {
     }
 }
 
-/// What helpers gave: by helper and Docker's name of the registry, whether Coffer answers for it from now on.
+/// What helpers gave: by helper and its spelling of the server, which is what it is asked for, whether Coffer answers for it
+/// from now on.
 type Given = HashMap<(String, String), bool>;
 
 /// The registries, by podman's name, whose logins leave Docker's file of before 2015. That file can name no helper, so
@@ -132,12 +133,11 @@ fn take_over_legacy(files: &[AuthFile], edits: &[Edit]) -> Vec<String> {
 /// Has a file of Docker's kind ask Coffer, if anything in it changes or Docker is to be told anyway.
 fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told_anyway: bool, given: &Given) {
     for (registry, helper) in file.helpers() {
-        if helper == ECR_LOGIN && is_ecr(settings, registry) {
+        let is_minted = helper == ECR_LOGIN && is_ecr(settings, registry);
+        if is_minted || given.get(&(helper.to_owned(), registry.to_owned())) == Some(&true) {
             // podman and its kin know no other way to be told.
             let answers = file.location.for_containers.then(|| NAME.to_owned());
             edit.helpers.push((registry.to_owned(), answers));
-        } else if given.get(&(helper.to_owned(), registry.to_owned())) == Some(&true) {
-            edit.helpers.push((registry.to_owned(), None));
         }
     }
     let old = file.creds_store().filter(|old| *old != NAME);
@@ -210,14 +210,14 @@ impl Planner<'_> {
     /// Claims what a helper gave.
     fn import(&mut self, import: &Import, given: &mut Given) {
         let helper = import.helper.as_str();
-        let mut answer = |server: &ServerKey, is_given| {
-            given.insert((helper.to_owned(), docker_name(server)), is_given);
+        let mut answer = |spelling: &str, is_given| {
+            given.insert((helper.to_owned(), spelling.to_owned()), is_given);
         };
         let mut refused = Vec::new();
         for (spelling, credential) in &import.logins {
             let Ok(server) = spelling.parse::<ServerKey>() else { continue };
             let claim = self.claims.claim(&server, credential, None);
-            answer(&server, matches!(claim, Ok(Claim::Granted | Claim::Same)));
+            answer(spelling, matches!(claim, Ok(Claim::Granted | Claim::Same)));
             match claim {
                 Ok(Claim::Granted) => {
                     self.report.imported.push(Imported { helper: helper.into(), server: server.name().into() });
@@ -229,8 +229,8 @@ impl Planner<'_> {
         }
         for (spelling, error) in &import.failures {
             let spelling = spelling.clone().unwrap_or_default();
-            if let Ok(server) = spelling.parse::<ServerKey>() {
-                answer(&server, false);
+            if !spelling.is_empty() {
+                answer(&spelling, false);
             }
             refused
                 .push((spelling, format!("{error}; when it works: docker-credential-coffer migrate --from {helper}")));
@@ -296,7 +296,7 @@ impl Planner<'_> {
                 self.moved(context, edit, key, server);
                 // Docker asks a helper that it names for every build; one that could only fail is not named.
                 if self.keeps_token(server, credential) || file.location.client == Client::Containers {
-                    name_helper(context, edit, key, server);
+                    name_helper(context, edit, key, &server.whole_registry());
                 }
                 return;
             }

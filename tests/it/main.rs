@@ -17,6 +17,7 @@ mod hardening;
 mod keyring_store;
 mod migrate_clients;
 mod migrate_conflicts;
+mod migrate_helpers;
 mod protocol;
 mod routing;
 mod setup;

@@ -8,6 +8,7 @@ mod gnupg;
 mod machine;
 mod moto;
 mod registry;
+pub mod scripted;
 mod server;
 mod world;
 
