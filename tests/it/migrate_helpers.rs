@@ -32,17 +32,17 @@ fn migrate(world: &World, arguments: &[&str]) -> crate::support::Outcome {
 fn what_a_helper_holds_is_asked_for_and_never_erased() {
     let world = World::new();
     let gets = [("ghcr.io", gives("ghcr.io", "alice", "one")), (HUB, gives(HUB, "<token>", "two"))];
-    let helper = Scripted::install(&world, "pass", &lists(&["ghcr.io", HUB, "gone.example"]), &gets);
-    docker(&world, "pass", &["ghcr.io"]);
+    let helper = Scripted::install(&world, "pass", &lists(&["ghcr.io", HUB]), &gets);
+    docker(&world, "pass", &["ghcr.io", "gone.example"]);
     let said = migrate(&world, &["--json"]);
     let report: Value = serde_json::from_str(&said.ok()).unwrap();
     let imported = |server: &str| json!({ "helper": "pass", "server": server });
     assert_eq!(report["imported"], json!([imported("ghcr.io"), imported(HUB)]));
-    // What it lists and does not hold is nothing that failed.
+    // What is marked alone may be another helper's.
     assert_eq!(report["left"], json!([]));
     world.get("ghcr.io").answers("ghcr.io", "alice", "one");
     world.get(HUB).answers(HUB, "<token>", "two");
-    assert_eq!(config(&world), json!({ "auths": { "ghcr.io": {} }, "credsStore": "coffer" }));
+    assert_eq!(config(&world), json!({ "auths": { "ghcr.io": {}, "gone.example": {} }, "credsStore": "coffer" }));
     assert_eq!(helper.asked(), ["list", "get ghcr.io", "get gone.example", &format!("get {HUB}")]);
     assert_eq!(migrate(&world, &[]).ok(), "nothing to do\n");
     assert!(helper.asked().is_empty());
@@ -227,6 +227,20 @@ fn labels_in_the_list_of_secretservice_are_servers() {
         world.get(server).answers(server, "alice", server);
     }
     assert!(helper.asked().iter().all(|request| !request.contains("Registry")));
+}
+
+/// As docker-credential-secretservice has it, since 0.9.0, while the keyring is locked: it must not look empty.
+#[test]
+fn what_is_listed_and_not_given_its_helper_goes_on_answering() {
+    let world = World::new();
+    let gets = [("quay.io", gives("quay.io", "alice", "two"))];
+    let labels = ["Registry credentials for ghcr.io", "quay.io"];
+    Scripted::install(&world, "secretservice", &lists(&labels), &gets);
+    docker(&world, "secretservice", &["ghcr.io", "quay.io"]);
+    let said = migrate(&world, &[]);
+    assert!(said.code == Some(1) && said.stdout.contains("ghcr.io: "), "{said:#?}");
+    assert_eq!(config(&world)["credHelpers"], json!({ "ghcr.io": "secretservice" }));
+    assert_eq!(migrate(&world, &[]).ok(), "nothing to do\n");
 }
 
 #[test]
