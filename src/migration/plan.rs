@@ -323,7 +323,10 @@ impl Planner<'_> {
                 go_on_from_file(context, edit, server);
                 self.leave(file, key, taken(&user));
             }
-            Err(error) => self.leave(file, key, error.to_string()),
+            Err(error) => {
+                go_on_from_file(context, edit, server);
+                self.fail(file, key, error.to_string());
+            }
         }
     }
 
@@ -347,6 +350,11 @@ impl Planner<'_> {
 
     fn leave(&mut self, file: &AuthFile, key: &str, reason: String) {
         self.report.left.push(Left { file: file.location.path.clone(), key: key.into(), reason, is_failure: false });
+    }
+
+    fn fail(&mut self, file: &AuthFile, key: &str, reason: String) {
+        let file = file.location.path.clone();
+        self.report.left.push(Left { file, key: key.into(), reason, is_failure: true });
     }
 
     /// Whether a token for ECR still serves: then it is kept as `docker login` would keep it.
@@ -400,16 +408,23 @@ impl Planner<'_> {
                 }
                 Ok(Claim::Taken(..)) if context.is_dead(&whole) => {}
                 Ok(Claim::Taken(user, _)) => {
-                    // Its client would be given that other login for the host from now on.
-                    go_on_from_file(context, edit, &whole);
-                    for (key, ..) in parts {
-                        edit.scrub.remove(key);
-                        self.report.moved.retain(|moved| moved.file != context.file.location.path || moved.key != *key);
-                        self.leave(context.file, key, taken(&user));
-                    }
+                    self.keep(context, edit, &whole, parts.iter().map(|(key, ..)| key.as_str()));
+                    parts.iter().for_each(|(key, ..)| self.leave(context.file, key, taken(&user)));
                 }
-                Err(error) => self.leave(context.file, key, error.to_string()),
+                Err(error) => {
+                    self.keep(context, edit, &whole, parts.iter().map(|(key, ..)| key.as_str()));
+                    parts.iter().for_each(|(key, ..)| self.fail(context.file, key, error.to_string()));
+                }
             }
+        }
+    }
+
+    /// Leaves entries in the file after all: its client would be given another login for the host from now on, or none.
+    fn keep<'k>(&mut self, context: &Context, edit: &mut Edit, host: &ServerKey, keys: impl Iterator<Item = &'k str>) {
+        go_on_from_file(context, edit, host);
+        for key in keys {
+            edit.scrub.remove(key);
+            self.report.moved.retain(|moved| moved.file != context.file.location.path || moved.key != key);
         }
     }
 }

@@ -19,39 +19,32 @@ const HUB: &str = "https://index.docker.io/v1/";
 
 /// One helper in an empty world.
 struct Helper {
-    #[expect(dead_code, reason = "ended before the world is")]
-    backing: Backing,
+    // Ended before the world is.
+    _pass: Option<Pass>,
     world: World,
     program: &'static str,
     /// Leaves something in the store that is not the helper's own.
     litter: fn(&World),
-}
-
-/// What a helper needs besides its program.
-#[expect(dead_code, reason = "kept running")]
-enum Backing {
-    Nothing,
-    Bus(Bus),
-    Pass(Pass),
+    _bus: Option<Bus>,
 }
 
 fn coffer_with_age() -> Helper {
     let litter = |world: &World| fs::create_dir_all(world.store().join("store/empty.example")).unwrap();
-    Helper { backing: Backing::Nothing, world: World::new(), program: "docker-credential-coffer", litter }
+    Helper { _pass: None, _bus: None, world: World::new(), program: "docker-credential-coffer", litter }
 }
 
 fn coffer_with_keyring() -> Helper {
     let mut world = World::new();
     world.config("store = \"keyring\"");
     let bus = Bus::with_keyring(&mut world);
-    Helper { backing: Backing::Bus(bus), world, program: "docker-credential-coffer", litter: keep_something_else }
+    Helper { _pass: None, _bus: Some(bus), world, program: "docker-credential-coffer", litter: keep_something_else }
 }
 
 fn secretservice() -> Helper {
     let mut world = World::new();
     let bus = Bus::with_keyring(&mut world);
     let program = "docker-credential-secretservice";
-    Helper { backing: Backing::Bus(bus), world, program, litter: keep_something_else }
+    Helper { _pass: None, _bus: Some(bus), world, program, litter: keep_something_else }
 }
 
 /// Puts an item of some other program into the keyring.
@@ -67,7 +60,7 @@ fn pass() -> Helper {
         let stray = world.home().join(".password-store/docker-credential-helpers/ZW1wdHkuZXhhbXBsZQ==");
         fs::create_dir_all(stray).unwrap();
     };
-    Helper { backing: Backing::Pass(pass), world, program: "docker-credential-pass", litter }
+    Helper { _pass: Some(pass), _bus: None, world, program: "docker-credential-pass", litter }
 }
 
 impl Helper {

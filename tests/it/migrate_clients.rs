@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -67,7 +68,8 @@ fn auth_json_is_found_in_each_of_its_places() {
         if variable == "XDG_CONFIG_HOME" {
             fs::rename(machine.world.path("run/containers/auth.json"), &auth_file).unwrap();
         }
-        assert_eq!(machine.world.files_with(&machine.world.path(""), PASSWORD), [auth_file.clone()], "{program}");
+        let plain = machine.world.files_with(&machine.world.path(""), PASSWORD);
+        assert_eq!(plain, std::slice::from_ref(&auth_file), "{program}");
         machine.keeps_pulling(&[program]);
         let expected = json!({ "auths": { &name: {} }, "credHelpers": { &name: "coffer" } });
         assert_eq!(read_json(auth_file), expected, "{variable} {program}");
@@ -172,6 +174,37 @@ fn one_file_may_serve_docker_and_podman() {
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(read_json(&link)["credHelpers"], json!({ &machine.registry.name: "coffer" }));
     assert_eq!(read_json(&link)["credsStore"], "coffer");
+}
+
+#[test]
+fn one_login_may_lie_in_every_file() {
+    let machine = Machine::new();
+    let auths = json!({ "auths": { &machine.registry.name: entry(USER, PASSWORD) } });
+    machine.docker(auths.clone());
+    machine.world.write(".config/containers/auth.json", &auths.to_string());
+    machine.world.write("../run/containers/auth.json", &auths.to_string());
+    machine.world.write(".dockercfg", &auths["auths"].to_string());
+    machine.keeps_pulling(&ALL);
+}
+
+/// podman compares names letter by letter, and asks a helper for what it was asked for.
+#[test]
+fn a_host_keeps_its_spelling() {
+    let world = World::new();
+    let names = ["Registry.Example:5000", "secure.example:443", "plain.example"];
+    let auths = json!({ "auths": {
+        names[0]: entry(USER, "one"), names[1]: entry(USER, "two"), "https://plain.example/v2/": entry(USER, "three") } });
+    for file in [".docker/config.json", ".config/containers/auth.json"] {
+        let path = world.write(file, &auths.to_string());
+        let ask = |name: &str| world.call("podman", &["login", "--get-login", name]).run();
+        assert!(names.iter().all(|name| ask(name).code == Some(0)));
+        world.coffer(&["migrate", "--yes"]).run().ok();
+        for name in names {
+            assert_eq!(ask(name).ok().trim(), USER, "{file} {name}");
+        }
+        assert_eq!(world.files_with(&world.path(""), "three"), Vec::<PathBuf>::new());
+        fs::remove_file(path).unwrap();
+    }
 }
 
 #[test]

@@ -222,3 +222,23 @@ fn a_helper_that_docker_names_is_not_set_aside_for_an_old_file() {
     machine.pulls(&["docker", "podman", "skopeo"]);
     assert_eq!(read_json(config)["credHelpers"], json!({ name: "cloud" }));
 }
+
+#[test]
+fn docker_keeps_a_login_whose_place_in_the_store_is_broken() {
+    for key in ["HOST", "http://HOST"] {
+        let machine = Machine::new();
+        let (world, name) = (&machine.world, &machine.registry.name);
+        let key = key.replace("HOST", name);
+        let path = world.without_containers();
+        world.store_login(name, "somebody", "wrong").silent();
+        let stored = world.files(&world.store()).into_iter().find(|file| file.ends_with("somebody.age")).unwrap();
+        fs::write(world.store().join(stored), "not age").unwrap();
+        let text = json!({ "auths": { &key: entry(USER, PASSWORD), "quay.io": entry(USER, PASSWORD) } });
+        let config = machine.docker(text);
+        machine.pulls(&["docker"]);
+        let said = world.coffer(&["migrate", "--yes"]).env("PATH", &path).run();
+        assert!(said.code == Some(1) && said.stdout.contains("somebody.age"), "{said:#?}");
+        machine.pulls(&["docker"]);
+        assert_eq!(read_json(config)["auths"]["quay.io"], json!({}));
+    }
+}

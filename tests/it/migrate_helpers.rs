@@ -63,6 +63,8 @@ fn a_helper_that_is_not_installed_is_told_and_given_up() {
     assert_eq!(read_json(auth_file), json!({ "auths": { "quay.io": {} }, "credHelpers": { "quay.io": "coffer" } }));
     world.get("quay.io").answers("quay.io", "a", "b");
     assert_eq!(migrate(&world, &[]).ok(), "nothing to do\n");
+    let said = migrate(&world, &["--from", "desktop"]);
+    assert!(said.code == Some(1) && said.stdout.contains("docker-credential-desktop"), "{said:#?}");
 }
 
 /// 15 seconds; clients would wait for longer.

@@ -1,5 +1,6 @@
 //! `migrate` from Docker's own helpers, as Debian ships them, with what they keep their secrets in.
 
+use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -108,10 +109,10 @@ fn what_pass_cannot_decrypt_now_it_goes_on_answering() {
     let text = r#"{"auths":{"ghcr.io":{},"localhost:5000":{}},"credsStore":"pass"}"#;
     let path = world.write(".docker/config.json", text);
     let gnupg = world.path("gnupg");
-    std::fs::rename(gnupg.join("private-keys-v1.d"), gnupg.join("away")).unwrap();
+    fs::rename(gnupg.join("private-keys-v1.d"), gnupg.join("away")).unwrap();
     let said = world.coffer(&["migrate", "--yes"]).run();
     assert_eq!(said.code, Some(1), "{said:#?}");
-    std::fs::rename(gnupg.join("away"), gnupg.join("private-keys-v1.d")).unwrap();
+    fs::rename(gnupg.join("away"), gnupg.join("private-keys-v1.d")).unwrap();
     let config = read_json(&path);
     for (server, ..) in LOGINS {
         assert!(said.stdout.contains(&format!("docker-credential-pass: {server}: ")), "{said:#?}");

@@ -28,8 +28,7 @@ pub fn containers_login(world: &World, program: &str, server: &str, password: &s
     world.call(program, &arguments).input(password).run()
 }
 
-/// Keeps podman's and buildah's storage inside the world, and `docker.io` out of it: nothing may leave the loopback
-/// interface.
+/// Keeps podman's and buildah's storage inside the world.
 pub fn keep_storage(world: &mut World) {
     let storage = world.path("storage.conf");
     let (root, run) = (world.path("storage"), world.path("run/storage"));
