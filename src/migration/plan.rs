@@ -107,6 +107,15 @@ impl Plan {
         self.logins.is_empty() && !self.files.iter().any(PlannedFile::is_changed)
     }
 
+    /// Whether Docker will ask Coffer for every registry that it names no other helper for.
+    pub fn has_docker_ask(&self) -> bool {
+        let mut docker = self.files.iter().filter(|planned| planned.file.location.client == Client::Docker);
+        docker.all(|PlannedFile { file, edit, .. }| {
+            let says = edit.creds_store.as_deref().or(file.creds_store());
+            !is_like_docker(file) || says == Some(NAME)
+        })
+    }
+
     /// What the plan would do, told as if it were done.
     pub fn into_report(self) -> Report {
         let changed = self.files.iter().filter(|planned| planned.is_changed());

@@ -161,6 +161,10 @@ fn podman_lives_off_dockers_file_whatever_the_store_holds() {
     let before = world.snapshot(&world.path(""));
     machine.migrate().ok();
     assert!(world.snapshot(&world.path("")) == before, "a second run changed something");
+    // It would promise that the next login of Docker's goes to the store.
+    let setup = world.coffer(&["setup", "--yes"]).run();
+    assert!(setup.code == Some(1) && setup.stderr.contains("nothing was done"), "{setup:#?}");
+    assert!(world.snapshot(&world.path("")) == before, "setup changed something");
 
     world.coffer(&["erase"]).input(name).run().silent();
     machine.migrate().ok();
