@@ -53,9 +53,10 @@ pub fn list(name: &HelperName) -> Result<Vec<String>> {
         Answer::Done(output) => output,
         Answer::Failed(message) => return Err(failed(name, &message)),
     };
-    let listed: Result<BTreeMap<String, IgnoredAny>, _> = serde_json::from_slice(&listed);
+    // One written in Go may say `null` for an empty map.
+    let listed: Result<Option<BTreeMap<String, IgnoredAny>>, _> = serde_json::from_slice(&listed);
     let listed = listed.map_err(|_| failed(name, "its answer is not a list of servers"))?;
-    Ok(listed.into_keys().collect())
+    Ok(listed.unwrap_or_default().into_keys().collect())
 }
 
 /// Hands a credential to the helper.

@@ -113,6 +113,14 @@ impl Content {
 }
 
 impl Finding {
+    /// The login, if a store can hold it.
+    pub fn into_login(self) -> Option<Credential> {
+        match self.content {
+            Content::Login(credential, _) => Some(credential),
+            Content::Fixed(..) => None,
+        }
+    }
+
     /// What an entry of `auths` holds.
     fn of_entry(key: &str, entry: &serde_json::Value) -> Vec<Self> {
         let finding = |kind, content| Self { key: key.to_owned(), kind, content };

@@ -6,6 +6,7 @@ use std::env;
 use std::ffi::OsString;
 use std::path::Path;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use serde_json::json;
 
@@ -19,6 +20,10 @@ const COMMAND: &str = "coffer";
 
 /// The argument by which the CLI asks what a plugin is.
 const METADATA: &str = "docker-cli-plugin-metadata";
+
+/// The CLI's options that take a value (docker/cli, `cli/flags`), which may stand before the command.
+const VALUED: [&str; 9] =
+    ["-c", "--context", "-H", "--host", "-l", "--log-level", "--tlscacert", "--tlscert", "--tlskey"];
 
 /// What the CLI wants.
 #[derive(Debug)]
@@ -37,18 +42,43 @@ pub fn is_called() -> bool {
 impl Call {
     /// Reads the arguments. clap itself exits with 2 for wrong usage, and with 0 for `--help`.
     pub fn read() -> Self {
-        let mut arguments: Vec<OsString> = env::args_os().skip(1).collect();
+        let arguments: Vec<OsString> = env::args_os().skip(1).collect();
         if arguments.first().is_some_and(|first| first == METADATA) {
             return Self::Metadata(metadata());
         }
-        if arguments.first().is_some_and(|first| first == COMMAND) {
-            arguments.remove(0);
-        }
+        let mut command = Arguments::command().bin_name(format!("docker {COMMAND}"));
+        let mut arguments =
+            own(arguments).unwrap_or_else(|message| command.error(ErrorKind::UnknownArgument, message).exit());
         arguments.insert(0, PROGRAM.into());
-        let command = Arguments::command().bin_name(format!("docker {COMMAND}"));
         let matches = command.get_matches_from(arguments);
         Self::Command(Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
+}
+
+/// The arguments without those that are the docker CLI's own: it passes on its whole command line.
+fn own(arguments: Vec<OsString>) -> Result<Vec<OsString>, &'static str> {
+    let mut all = arguments.iter();
+    let mut own = Vec::new();
+    while let Some(argument) = all.next() {
+        let text = argument.to_string_lossy();
+        let (name, value) = text.split_once('=').map_or((&*text, None), |(name, value)| (name, Some(value)));
+        if name == "--config" {
+            return Err("--config does not reach docker coffer; set DOCKER_CONFIG instead");
+        } else if VALUED.contains(&name) {
+            if value.is_none() {
+                all.next();
+            }
+        } else if text == COMMAND {
+            own.extend(all.cloned());
+            return Ok(own);
+        } else if text == "help" {
+            own.push(argument.clone());
+        } else if !text.starts_with('-') {
+            break;
+        }
+    }
+    // Called by hand.
+    Ok(arguments)
 }
 
 fn metadata() -> String {
@@ -59,4 +89,34 @@ fn metadata() -> String {
         "ShortDescription": "Registry logins kept encrypted, and tokens for Amazon ECR",
     })
     .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn own_of(line: &str) -> Result<String, &'static str> {
+        let words = own(line.split_whitespace().map(OsString::from).collect())?;
+        Ok(words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn what_the_cli_keeps_for_itself_is_left_out() {
+        for (line, expected) in [
+            ("coffer ls", "ls"),
+            ("coffer", ""),
+            ("coffer explain coffer", "explain coffer"),
+            ("-D -c coffer --tlsverify --host=unix:///x coffer ls --json", "ls --json"),
+            ("help coffer", "help"),
+            ("help coffer migrate", "help migrate"),
+            ("-D help coffer", "help"),
+            ("ls", "ls"),
+            ("--help", "--help"),
+            ("explain coffer", "explain coffer"),
+            ("", ""),
+        ] {
+            assert_eq!(own_of(line).as_deref(), Ok(expected), "{line}");
+        }
+        assert!(own_of("--config /x coffer ls").is_err() && own_of("--config=/x coffer ls").is_err());
+    }
 }

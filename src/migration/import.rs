@@ -48,8 +48,9 @@ impl Import {
             }
         };
         let listed = listed.into_iter().map(|server| server.strip_prefix(LABEL).map_or(server.clone(), str::to_owned));
-        let servers: BTreeSet<String> =
-            listed.chain(named.into_iter().flatten()).filter(|server| is_wanted(settings, server)).collect();
+        let listed: BTreeSet<String> = listed.filter(|server| is_wanted(settings, server)).collect();
+        let mut servers = listed.clone();
+        servers.extend(named.into_iter().flatten().filter(|server| is_wanted(settings, server)));
         let mut hangs = 0;
         for server in servers {
             if hangs == MAX_HANGS {
@@ -59,17 +60,24 @@ impl Import {
                 continue;
             }
             let started = Instant::now();
-            import.take(server);
+            let is_listed = listed.contains(&server);
+            import.take(server, is_listed);
             hangs += usize::from(started.elapsed() >= helper::LIMIT);
         }
         import
     }
 
-    fn take(&mut self, server: String) {
+    fn take(&mut self, server: String, is_listed: bool) {
         match helper::get(&self.helper, &server).and_then(checked) {
-            // Listed or marked, and not held: a marker of another helper's, or a list that is wrong.
-            Ok(None) => {}
             Ok(Some(credential)) => self.logins.push((server, credential)),
+            // docker-credential-secretservice says so of all that a locked keyring holds.
+            Ok(None) if is_listed => {
+                let message = "it lists this server, and gives nothing for it, as if a keyring were locked".to_owned();
+                let error = Error::Helper { name: self.helper.as_str().into(), message };
+                self.failures.push((Some(server), error));
+            }
+            // A marker of another helper's.
+            Ok(None) => {}
             Err(error) => self.failures.push((Some(server), error)),
         }
     }

@@ -82,7 +82,10 @@ impl Plan {
         for (file, edit) in files.iter().zip(&mut edits).filter(|(file, _)| is_like_docker(file)) {
             let is_docker = file.location.client == Client::Docker;
             if is_docker && file.location.for_containers {
-                edit.helpers.extend(legacy.iter().map(|registry| (registry.clone(), Some(NAME.to_owned()))));
+                // Whoever is named there already is asked before that old file is looked at.
+                let is_named = |registry: &str| file.helpers().iter().any(|(known, _)| *known == registry);
+                let unnamed = legacy.iter().filter(|registry| !is_named(registry));
+                edit.helpers.extend(unnamed.map(|registry| (registry.clone(), Some(NAME.to_owned()))));
             }
             ask_coffer(settings, file, edit, is_docker && (claims_docker || !legacy.is_empty()), &given);
         }
@@ -104,6 +107,15 @@ impl Plan {
         self.logins.is_empty() && !self.files.iter().any(PlannedFile::is_changed)
     }
 
+    /// Whether Docker will ask Coffer for every registry that it names no other helper for.
+    pub fn has_docker_ask(&self) -> bool {
+        let mut docker = self.files.iter().filter(|planned| planned.file.location.client == Client::Docker);
+        docker.all(|PlannedFile { file, edit, .. }| {
+            let says = edit.creds_store.as_deref().or(file.creds_store());
+            !is_like_docker(file) || says == Some(NAME)
+        })
+    }
+
     /// What the plan would do, told as if it were done.
     pub fn into_report(self) -> Report {
         let changed = self.files.iter().filter(|planned| planned.is_changed());
@@ -113,7 +125,8 @@ impl Plan {
     }
 }
 
-/// What helpers gave: by helper and Docker's name of the registry, whether Coffer answers for it from now on.
+/// What helpers gave: by helper and its spelling of the server, which is what it is asked for, whether Coffer answers for it
+/// from now on.
 type Given = HashMap<(String, String), bool>;
 
 /// The registries, by podman's name, whose logins leave Docker's file of before 2015. That file can name no helper, so
@@ -129,12 +142,11 @@ fn take_over_legacy(files: &[AuthFile], edits: &[Edit]) -> Vec<String> {
 /// Has a file of Docker's kind ask Coffer, if anything in it changes or Docker is to be told anyway.
 fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told_anyway: bool, given: &Given) {
     for (registry, helper) in file.helpers() {
-        if helper == ECR_LOGIN && is_ecr(settings, registry) {
+        let is_minted = helper == ECR_LOGIN && is_ecr(settings, registry);
+        if is_minted || given.get(&(helper.to_owned(), registry.to_owned())) == Some(&true) {
             // podman and its kin know no other way to be told.
             let answers = file.location.for_containers.then(|| NAME.to_owned());
             edit.helpers.push((registry.to_owned(), answers));
-        } else if given.get(&(helper.to_owned(), registry.to_owned())) == Some(&true) {
-            edit.helpers.push((registry.to_owned(), None));
         }
     }
     let old = file.creds_store().filter(|old| *old != NAME);
@@ -144,10 +156,40 @@ fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told_any
             edit.helpers.push((registry.clone(), Some(helper.clone())));
         }
     }
+    let has_empty = edit.helpers.iter().any(|(_, helper)| helper.as_deref() == Some(""));
     let asks_coffer = file.creds_store() == Some(NAME);
-    if !asks_coffer && (is_told_anyway || old.is_some() || !edit.is_empty()) {
+    if has_empty && file.location.for_containers {
+        name_each(edit);
+    } else if !asks_coffer && (is_told_anyway || old.is_some() || !edit.is_empty()) {
         edit.creds_store = Some(NAME.into());
     }
+    if asks_coffer || edit.creds_store.is_some() {
+        let idle = idle_empty_names(file);
+        edit.helpers.extend(idle.into_iter().map(|registry| (registry, None)));
+    }
+    edit.helpers.sort();
+    edit.helpers.dedup();
+}
+
+/// The registries of which the file has no login, and whose next one would go to the file: an empty name stands there, as it
+/// does where Docker was to go on taking a login from the file.
+fn idle_empty_names(file: &AuthFile) -> Vec<String> {
+    let registry = |key: &str| Some(key.parse::<ServerKey>().ok()?.registry()?.to_owned());
+    let empty = file.helpers().into_iter().filter(|(_, helper)| helper.is_empty());
+    let empty: Vec<_> = empty.filter_map(|(name, _)| Some((name.to_owned(), registry(name)?))).collect();
+    if empty.is_empty() {
+        return Vec::new();
+    }
+    let in_file: HashSet<String> = file.findings().iter().filter_map(|finding| registry(&finding.key)).collect();
+    empty.into_iter().filter(|(_, registry)| !in_file.contains(registry)).map(|(name, _)| name).collect()
+}
+
+/// Has Docker ask Coffer for what leaves the file, and take the rest from it. An empty name would do, but podman takes it for a
+/// helper without a name, and fails.
+fn name_each(edit: &mut Edit) {
+    edit.helpers.retain(|(_, helper)| helper.as_deref() != Some(""));
+    let moved = edit.scrub.iter().filter_map(|key| key.parse::<ServerKey>().ok());
+    edit.helpers.extend(moved.map(|server| (docker_name(&server), Some(NAME.into()))));
     edit.helpers.sort();
     edit.helpers.dedup();
 }
@@ -169,7 +211,7 @@ struct Context<'a> {
     file: &'a AuthFile,
     /// The helper of each registry, by the registry's normal name.
     helpers: HashMap<String, String>,
-    /// The registries of which a namespace has an entry of its own.
+    /// The registries of which podman finds a namespace's entry of its own.
     namespaced: HashSet<String>,
 }
 
@@ -177,14 +219,14 @@ impl Planner<'_> {
     /// Claims what a helper gave.
     fn import(&mut self, import: &Import, given: &mut Given) {
         let helper = import.helper.as_str();
-        let mut answer = |server: &ServerKey, is_given| {
-            given.insert((helper.to_owned(), docker_name(server)), is_given);
+        let mut answer = |spelling: &str, is_given| {
+            given.insert((helper.to_owned(), spelling.to_owned()), is_given);
         };
         let mut refused = Vec::new();
         for (spelling, credential) in &import.logins {
             let Ok(server) = spelling.parse::<ServerKey>() else { continue };
             let claim = self.claims.claim(&server, credential, None);
-            answer(&server, matches!(claim, Ok(Claim::Granted | Claim::Same)));
+            answer(spelling, matches!(claim, Ok(Claim::Granted | Claim::Same)));
             match claim {
                 Ok(Claim::Granted) => {
                     self.report.imported.push(Imported { helper: helper.into(), server: server.name().into() });
@@ -196,8 +238,8 @@ impl Planner<'_> {
         }
         for (spelling, error) in &import.failures {
             let spelling = spelling.clone().unwrap_or_default();
-            if let Ok(server) = spelling.parse::<ServerKey>() {
-                answer(&server, false);
+            if !spelling.is_empty() {
+                answer(&spelling, false);
             }
             refused
                 .push((spelling, format!("{error}; when it works: docker-credential-coffer migrate --from {helper}")));
@@ -263,14 +305,15 @@ impl Planner<'_> {
                 self.moved(context, edit, key, server);
                 // Docker asks a helper that it names for every build; one that could only fail is not named.
                 if self.keeps_token(server, credential) || file.location.client == Client::Containers {
-                    name_helper(context, edit, key, server);
+                    name_helper(context, edit, key, &server.whole_registry());
                 }
                 return;
             }
             Source::Store => {}
         }
-        if file.location.client == Client::Containers && context.is_namespaced(server) {
+        if context.is_namespaced(server) {
             let reason = "podman asks helpers for whole registries only, and this file has a namespace of this one";
+            go_on_from_file(context, edit, server);
             return self.leave(file, key, reason.into());
         }
         match self.claims.claim(server, credential, Some(context.number)) {
@@ -286,13 +329,13 @@ impl Planner<'_> {
                 self.leave(file, key, reason);
             }
             Ok(Claim::Taken(user, _)) => {
-                if is_like_docker(file) && context.helper(server).is_none() {
-                    // Docker goes on taking it from the file.
-                    edit.helpers.push((docker_name(server), Some(String::new())));
-                }
+                go_on_from_file(context, edit, server);
                 self.leave(file, key, taken(&user));
             }
-            Err(error) => self.leave(file, key, error.to_string()),
+            Err(error) => {
+                go_on_from_file(context, edit, server);
+                self.fail(file, key, error.to_string());
+            }
         }
     }
 
@@ -318,6 +361,11 @@ impl Planner<'_> {
         self.report.left.push(Left { file: file.location.path.clone(), key: key.into(), reason, is_failure: false });
     }
 
+    fn fail(&mut self, file: &AuthFile, key: &str, reason: String) {
+        let file = file.location.path.clone();
+        self.report.left.push(Left { file, key: key.into(), reason, is_failure: true });
+    }
+
     /// Whether a token for ECR still serves: then it is kept as `docker login` would keep it.
     fn keeps_token(&mut self, server: &ServerKey, credential: &Credential) -> bool {
         let whole = server.whole_registry();
@@ -340,6 +388,7 @@ impl Planner<'_> {
     /// store would not, so what served a host alone is kept for the host too. The Hub is asked for by its URL, never by
     /// its host.
     fn answer_for_hosts(&mut self, context: &Context, edit: &mut Edit, logins: &[(String, ServerKey, Credential)]) {
+        let named: HashSet<&ServerKey> = logins.iter().map(|(_, server, _)| server).collect();
         let mut of_host: HashMap<&str, Vec<&(String, ServerKey, Credential)>> = HashMap::new();
         for login in logins.iter().filter(|(key, ..)| edit.scrub.contains(key)) {
             if let Some(registry) = login.1.registry().filter(|registry| *registry != "docker.io") {
@@ -348,14 +397,14 @@ impl Planner<'_> {
         }
         let mut hosts: Vec<_> = of_host.into_iter().collect();
         hosts.sort_by_key(|(host, _)| *host);
-        for (host, logins) in hosts {
+        for (host, parts) in hosts {
             let Ok(whole) = host.parse::<ServerKey>() else { continue };
-            if logins.iter().any(|(_, server, _)| *server == whole) || is_ecr(self.settings, host) {
+            if named.contains(&whole) || is_ecr(self.settings, host) {
                 continue;
             }
             let path = context.file.location.path.display();
-            let ((key, _, credential), others) = (logins[0], &logins[1..]);
-            if others.iter().any(|(_, _, other)| !other.is_same(credential)) {
+            let (key, _, credential) = parts[0];
+            if parts.iter().any(|(_, _, other)| !other.is_same(credential)) {
                 let note =
                     format!("{path}: several logins for parts of {host}, none for all of it; docker login {host}");
                 self.report.notes.push(note);
@@ -366,9 +415,34 @@ impl Planner<'_> {
                     self.moved(context, edit, key, &whole);
                     name_helper(context, edit, key, &whole);
                 }
-                Ok(Claim::Taken(..)) | Err(_) => {}
+                Ok(Claim::Taken(..)) if context.is_dead(&whole) => {}
+                Ok(Claim::Taken(user, _)) => {
+                    self.keep(context, edit, &whole, parts.iter().map(|(key, ..)| key.as_str()));
+                    parts.iter().for_each(|(key, ..)| self.leave(context.file, key, taken(&user)));
+                }
+                Err(error) => {
+                    self.keep(context, edit, &whole, parts.iter().map(|(key, ..)| key.as_str()));
+                    parts.iter().for_each(|(key, ..)| self.fail(context.file, key, error.to_string()));
+                }
             }
         }
+    }
+
+    /// Leaves entries in the file after all: its client would be given another login for the host from now on, or none.
+    fn keep<'k>(&mut self, context: &Context, edit: &mut Edit, host: &ServerKey, keys: impl Iterator<Item = &'k str>) {
+        go_on_from_file(context, edit, host);
+        for key in keys {
+            edit.scrub.remove(key);
+            self.report.moved.retain(|moved| moved.file != context.file.location.path || moved.key != key);
+        }
+    }
+}
+
+/// Has Docker go on taking a login from its file, unless it does not look there anyway.
+fn go_on_from_file(context: &Context, edit: &mut Edit, server: &ServerKey) {
+    let file = context.file;
+    if is_like_docker(file) && file.creds_store().is_none() && context.helper(server).is_none() {
+        edit.helpers.push((docker_name(server), Some(String::new())));
     }
 }
 
@@ -405,7 +479,23 @@ impl<'a> Context<'a> {
             let is_part = !server.is_registry() && !server.is_http() && !finding.key.contains("://");
             server.registry().filter(|_| is_part).map(str::to_owned)
         };
-        let namespaced = file.findings().into_iter().filter_map(of_namespace).collect();
+        let mut namespaced: HashSet<String> = HashSet::new();
+        if file.location.for_containers {
+            namespaced.extend(file.findings().into_iter().filter_map(of_namespace));
+        }
+        if file.location.client != Client::Containers && !namespaced.is_empty() {
+            // Docker serves the whole host with any of them. So does the store, if they are all the same.
+            let mut first: HashMap<String, Credential> = HashMap::new();
+            let mut differing = HashSet::new();
+            for finding in file.findings() {
+                let Some(host) = registry(&finding.key) else { continue };
+                let Some(login) = finding.into_login() else { continue };
+                if !first.entry(host.clone()).or_insert_with(|| login.clone()).is_same(&login) {
+                    differing.insert(host);
+                }
+            }
+            namespaced.retain(|host| differing.contains(host));
+        }
         Self { number, file, helpers, namespaced }
     }
 
@@ -418,10 +508,12 @@ impl<'a> Context<'a> {
         self.helpers.get(server.registry()?).map(String::as_str)
     }
 
-    /// Whether the file's client asks a helper for this server, so that an entry in the file is never used.
+    /// Whether the file's clients ask a helper for this server, so that an entry in the file is never used. podman and its kin
+    /// do not look at `credsStore`.
     fn is_dead(&self, server: &ServerKey) -> bool {
         match self.helper(server) {
             Some(helper) => !helper.is_empty(),
+            None if self.file.location.for_containers && is_like_docker(self.file) => false,
             None => self.file.creds_store().is_some() || self.file.treatment() == Treatment::Remove,
         }
     }

@@ -4,15 +4,15 @@
 //! file that `REGISTRY_AUTH_FILE` names. Nothing here leaves the loopback interface.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
-use crate::support::{Bus, Outcome, Registry, World};
-
-const USER: &str = "alice";
-const PASSWORD: &str = "correct horse battery staple";
+use crate::support::clients::{
+    CONTAINERS, PASSWORD, USER, containers_login, copy, docker_login, docker_py, is_refused, keep_storage,
+    keeps_no_plaintext, push, read_json, write_image,
+};
+use crate::support::{Bus, Registry, World};
 
 /// A world whose Docker keeps its credentials in Coffer, and a registry that knows alice.
 fn with_docker() -> (World, Registry) {
@@ -34,90 +34,22 @@ fn with_containers() -> (World, Registry) {
 fn ask_coffer_for(world: &mut World, registry: &str) -> PathBuf {
     let auth_file = world.write("auth.json", &json!({ "credHelpers": { registry: "coffer" } }).to_string());
     world.set("REGISTRY_AUTH_FILE", auth_file.to_str().unwrap());
-    let storage = world.path("storage.conf");
-    let (root, run) = (world.path("storage"), world.path("run/storage"));
-    let text = format!("[storage]\ndriver = \"vfs\"\nrunroot = {run:?}\ngraphroot = {root:?}\n");
-    fs::write(&storage, text).unwrap();
-    world.set("CONTAINERS_STORAGE_CONF", storage.to_str().unwrap());
+    keep_storage(world);
     auth_file
-}
-
-fn docker_login(world: &World, registry: &Registry, password: &str) -> Outcome {
-    world.call("docker", &["login", "-u", USER, "--password-stdin", &registry.name]).input(password).run()
-}
-
-fn read_json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
-/// That no file below the home directory holds the password.
-#[track_caller]
-fn keeps_no_plaintext(world: &World) {
-    assert_eq!(world.files_with(&world.home(), PASSWORD), Vec::<PathBuf>::new());
-}
-
-/// That the registry did not let a client in, in whatever words the client says so.
-#[track_caller]
-fn is_refused(outcome: Outcome) {
-    assert_ne!(outcome.code, Some(0), "{outcome:#?}");
-    let said = outcome.stderr.to_lowercase();
-    let words = ["unauthorized", "authentication required", "invalid username/password"];
-    assert!(words.iter().any(|word| said.contains(word)), "{outcome:#?}");
-}
-
-/// An OCI layout of an image with one layer of nothing; the bytes of its manifest.
-fn write_image(layout: &Path) -> Vec<u8> {
-    let blobs = layout.join("blobs/sha256");
-    fs::create_dir_all(&blobs).unwrap();
-    let put = |media_type: &str, bytes: &[u8]| {
-        let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        fs::write(blobs.join(&digest), bytes).unwrap();
-        json!({ "mediaType": media_type, "digest": format!("sha256:{digest}"), "size": bytes.len() })
-    };
-    // The two blocks that end a tar archive.
-    let layer = put("application/vnd.oci.image.layer.v1.tar", &[0; 1024]);
-    let config = json!({
-        "architecture": "amd64",
-        "os": "linux",
-        "config": {},
-        "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
-    });
-    let config = put("application/vnd.oci.image.config.v1+json", config.to_string().as_bytes());
-    let manifest_type = "application/vnd.oci.image.manifest.v1+json";
-    let manifest = json!({ "schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": [layer] });
-    let manifest = manifest.to_string().into_bytes();
-    let index = json!({ "schemaVersion": 2, "manifests": [put(manifest_type, &manifest)] });
-    fs::write(layout.join("index.json"), index.to_string()).unwrap();
-    fs::write(layout.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-    manifest
-}
-
-/// `skopeo copy` from an OCI layout to the registry. Run by root, skopeo notes outside this world, in
-/// /var/lib/containers/cache, which registry has which layer; nothing can tell it otherwise.
-fn push(world: &World, layout: &Path, image: &str) -> Outcome {
-    let source = format!("oci:{}", layout.display());
-    let flags = ["--insecure-policy", "copy", "--preserve-digests", "--dest-tls-verify=false"];
-    world.call("skopeo", &[&flags[..], &[&source, image]].concat()).run()
-}
-
-/// `skopeo copy` from the registry to a directory of plain files.
-fn pull(world: &World, image: &str, directory: &Path) -> Outcome {
-    let target = format!("dir:{}", directory.display());
-    world.call("skopeo", &["--insecure-policy", "copy", "--src-tls-verify=false", image, &target]).run()
 }
 
 #[test]
 fn docker_login_keeps_the_password_in_coffer_alone() {
     let (world, registry) = with_docker();
     assert!(docker_login(&world, &registry, PASSWORD).ok().contains("Login Succeeded"));
-    let config = read_json(&world.home().join(".docker/config.json"));
+    let config = read_json(world.home().join(".docker/config.json"));
     assert_eq!(config, json!({ "auths": { &registry.name: {} }, "credsStore": "coffer" }));
     world.get(&registry.name).answers(&registry.name, USER, PASSWORD);
-    keeps_no_plaintext(&world);
+    keeps_no_plaintext(&world, &world.home());
     // Again, as people do.
     docker_login(&world, &registry, PASSWORD).ok();
     world.get(&registry.name).answers(&registry.name, USER, PASSWORD);
-    keeps_no_plaintext(&world);
+    keeps_no_plaintext(&world, &world.home());
 }
 
 /// That the search for plaintext finds what Docker leaves when it has no helper.
@@ -136,7 +68,7 @@ fn docker_asks_coffer_for_the_registries_named_in_cred_helpers() {
     world.write(".docker/config.json", &json!({ "credHelpers": { &registry.name: "coffer" } }).to_string());
     docker_login(&world, &registry, PASSWORD).ok();
     world.get(&registry.name).answers(&registry.name, USER, PASSWORD);
-    keeps_no_plaintext(&world);
+    keeps_no_plaintext(&world, &world.home());
     world.call("docker", &["logout", &registry.name]).run().ok();
     world.get(&registry.name).misses();
 }
@@ -161,7 +93,7 @@ fn docker_logout_forgets_once_and_again() {
         let outcome = world.call("docker", &["logout", &registry.name]).run();
         assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{outcome:#?}");
         world.get(&registry.name).misses();
-        let config = read_json(&world.home().join(".docker/config.json"));
+        let config = read_json(world.home().join(".docker/config.json"));
         assert_eq!(config, json!({ "auths": {}, "credsStore": "coffer" }));
     }
 }
@@ -173,8 +105,8 @@ fn docker_login_fails_when_coffer_cannot_store() {
     let outcome = docker_login(&world, &registry, PASSWORD);
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");
     assert!(outcome.stderr.contains("config.toml"), "the user learns why: {outcome:#?}");
-    assert_eq!(read_json(&world.home().join(".docker/config.json")), json!({ "credsStore": "coffer" }));
-    keeps_no_plaintext(&world);
+    assert_eq!(read_json(world.home().join(".docker/config.json")), json!({ "credsStore": "coffer" }));
+    keeps_no_plaintext(&world, &world.home());
 }
 
 #[test]
@@ -185,7 +117,7 @@ fn docker_logs_in_and_out_of_the_os_keyring() {
     docker_login(&world, &registry, PASSWORD).ok();
     world.get(&registry.name).answers(&registry.name, USER, PASSWORD);
     assert_eq!(world.files(&world.store()), Vec::<String>::new());
-    keeps_no_plaintext(&world);
+    keeps_no_plaintext(&world, &world.home());
     world.call("docker", &["logout", &registry.name]).run().ok();
     world.get(&registry.name).misses();
 }
@@ -202,12 +134,12 @@ fn a_push_after_login_needs_no_password() {
     docker_login(&world, &registry, PASSWORD).ok();
     push(&world, &layout, &image).ok();
     let back = world.path("back");
-    pull(&world, &image, &back).ok();
+    copy(&world, &image, &back).ok();
     assert_eq!(fs::read(back.join("manifest.json")).unwrap(), manifest);
-    keeps_no_plaintext(&world);
+    keeps_no_plaintext(&world, &world.home());
 
     world.call("docker", &["logout", &registry.name]).run().ok();
-    is_refused(pull(&world, &image, &world.path("again")));
+    is_refused(copy(&world, &image, &world.path("again")));
 }
 
 /// `login`, `login --get-login` and `logout`, which skopeo, podman and buildah share.
@@ -216,10 +148,7 @@ fn a_login_and_a_logout(program: &str) {
     let auth_file = world.home().join("auth.json");
     let before = read_json(&auth_file);
     let name = registry.name.as_str();
-    let login = |password: &str| {
-        let arguments = ["login", "--tls-verify=false", "-u", USER, "--password-stdin", name];
-        world.call(program, &arguments).input(password).run()
-    };
+    let login = |password: &str| containers_login(&world, program, name, password);
 
     is_refused(login("wrong"));
     world.get(name).misses();
@@ -227,7 +156,7 @@ fn a_login_and_a_logout(program: &str) {
     world.get(name).answers(name, USER, PASSWORD);
     assert_eq!(world.call(program, &["login", "--get-login", name]).run().ok().trim(), USER);
     assert_eq!(read_json(&auth_file), before, "{program} wrote nothing of its own");
-    keeps_no_plaintext(&world);
+    keeps_no_plaintext(&world, &world.home());
 
     world.call(program, &["logout", name]).run().ok();
     world.get(name).misses();
@@ -266,9 +195,8 @@ fn podman_logout_of_all_forgets_what_its_file_names() {
 #[test]
 fn one_login_serves_every_client() {
     let (world, registry) = with_containers();
-    let login = ["login", "--tls-verify=false", "-u", USER, "--password-stdin", &registry.name];
-    world.call("podman", &login).input(PASSWORD).run().ok();
-    for program in ["skopeo", "podman", "buildah"] {
+    containers_login(&world, "podman", &registry.name, PASSWORD).ok();
+    for program in CONTAINERS {
         let said = world.call(program, &["login", "--get-login", &registry.name]).run().ok();
         assert_eq!(said.trim(), USER, "{program}");
     }
@@ -286,19 +214,11 @@ fn the_hubs_login_answers_to_every_name_of_the_hub() {
     for name in ["docker.io", "index.docker.io", "registry-1.docker.io:443", "https://index.docker.io/v1/"] {
         world.get(name).answers(name, USER, PASSWORD);
     }
-    for program in ["skopeo", "podman", "buildah"] {
+    for program in CONTAINERS {
         assert_eq!(world.call(program, &["login", "--get-login", "docker.io"]).run().ok().trim(), USER, "{program}");
     }
     world.call("skopeo", &["logout", "docker.io"]).run().ok();
     world.get("https://index.docker.io/v1/").misses();
-}
-
-/// Runs a Python program that has docker-py; what it printed.
-#[track_caller]
-fn docker_py(world: &World, program: &str) -> String {
-    // tests/run installs it there, since Debian's version is older.
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
-    world.call(python, &["-c", program]).run().ok()
 }
 
 #[test]

@@ -6,11 +6,11 @@
 
 use std::fs;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
-use crate::support::{Bus, Outcome, World, chmod, login};
+use crate::support::{Bus, Outcome, Pass, World, login};
 
 /// What a case has found out: nothing to complain of, or what was said instead.
 type Verdict = Result<(), String>;
@@ -19,6 +19,8 @@ const HUB: &str = "https://index.docker.io/v1/";
 
 /// One helper in an empty world.
 struct Helper {
+    // Ended before the world is.
+    _pass: Option<Pass>,
     world: World,
     program: &'static str,
     /// Leaves something in the store that is not the helper's own.
@@ -28,21 +30,21 @@ struct Helper {
 
 fn coffer_with_age() -> Helper {
     let litter = |world: &World| fs::create_dir_all(world.store().join("store/empty.example")).unwrap();
-    Helper { world: World::new(), program: "docker-credential-coffer", litter, _bus: None }
+    Helper { _pass: None, _bus: None, world: World::new(), program: "docker-credential-coffer", litter }
 }
 
 fn coffer_with_keyring() -> Helper {
     let mut world = World::new();
     world.config("store = \"keyring\"");
     let bus = Bus::with_keyring(&mut world);
-    Helper { world, program: "docker-credential-coffer", litter: keep_something_else, _bus: Some(bus) }
+    Helper { _pass: None, _bus: Some(bus), world, program: "docker-credential-coffer", litter: keep_something_else }
 }
 
 fn secretservice() -> Helper {
     let mut world = World::new();
     let bus = Bus::with_keyring(&mut world);
     let program = "docker-credential-secretservice";
-    Helper { world, program, litter: keep_something_else, _bus: Some(bus) }
+    Helper { _pass: None, _bus: Some(bus), world, program, litter: keep_something_else }
 }
 
 /// Puts an item of some other program into the keyring.
@@ -51,40 +53,14 @@ fn keep_something_else(world: &World) {
     world.call("secret-tool", &item).input("not a registry's").run().ok();
 }
 
-/// With a key of its own, since `pass` has nothing to encrypt to otherwise.
 fn pass() -> Helper {
     let mut world = World::new();
-    // Not ~/.gnupg, whose agent GnuPG would share with the user who runs the tests.
-    let gnupg = world.path("gnupg");
-    fs::create_dir(&gnupg).unwrap();
-    chmod(&gnupg, 0o700);
-    world.set("GNUPGHOME", gnupg.to_str().unwrap());
+    let pass = Pass::start(&mut world);
     let litter = |world: &World| {
         let stray = world.home().join(".password-store/docker-credential-helpers/ZW1wdHkuZXhhbXBsZQ==");
         fs::create_dir_all(stray).unwrap();
     };
-    let helper = Helper { world, program: "docker-credential-pass", litter, _bus: None };
-    let key = ["--batch", "--passphrase", "", "--quick-generate-key", "alice@example.com", "future-default"];
-    helper.world.call("gpg", &[&key[..], &["default", "never"]].concat()).run().ok();
-    helper.world.call("pass", &["init", "alice@example.com"]).run().ok();
-    helper
-}
-
-impl Drop for Helper {
-    /// Ends the agent that gpg has left running.
-    fn drop(&mut self) {
-        if self.program != "docker-credential-pass" {
-            return;
-        }
-        let socket = self.world.call("gpgconf", &["--list-dirs", "agent-socket"]).run().stdout;
-        self.world.call("gpgconf", &["--kill", "all"]).run();
-        let end = Instant::now() + Duration::from_secs(10);
-        while fs::exists(socket.trim()).unwrap_or(false) {
-            assert!(Instant::now() < end || thread::panicking(), "gpg-agent is still running");
-            thread::sleep(Duration::from_millis(5));
-        }
-        self.world.call("gpgconf", &["--remove-socketdir"]).run();
-    }
+    Helper { _pass: Some(pass), _bus: None, world, program: "docker-credential-pass", litter }
 }
 
 impl Helper {

@@ -23,6 +23,12 @@ pub fn migrate(settings: &Settings) -> Result<Option<Step<'_>>> {
     unread.iter().for_each(|left| tell(format_args!("{}; it was left as it is", left.reason)));
     let imports = scope.import(settings, &files);
     let plan = Plan::make(settings, files, unread, &imports, true)?;
+    if !plan.has_docker_ask() {
+        return Err(Error::Command {
+            message: format!("{} holds logins that Docker or podman would lose; nothing was done", docker.display()),
+            cure: "migrate --dry-run names them; log out of those or of the others, and run setup again".into(),
+        });
+    }
     if plan.is_empty() {
         return Ok(None);
     }

@@ -3,13 +3,19 @@
 mod aws;
 mod aws_keys;
 mod bus;
+pub mod clients;
+mod gnupg;
+mod machine;
 mod moto;
 mod registry;
+pub mod scripted;
 mod server;
 mod world;
 
 pub use aws::{Asked, Aws, Reply};
 pub use bus::Bus;
+pub use gnupg::Pass;
+pub use machine::{Machine, entry};
 pub use moto::Moto;
 pub use registry::Registry;
 pub use server::{Server, free_port};

@@ -5,7 +5,7 @@ use std::fs;
 use super::World;
 use super::server::{Server, free_port};
 
-/// A registry that knows one user.
+/// A registry that lets in those it knows, to everything, and nobody else.
 pub struct Registry {
     /// `127.0.0.1:PORT`, as clients name it.
     pub name: String,
@@ -13,11 +13,17 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// One that knows one user.
     pub fn start(world: &World, username: &str, password: &str) -> Self {
+        Self::knowing(world, &[(username, password)])
+    }
+
+    /// One that knows these users.
+    pub fn knowing(world: &World, users: &[(&str, &str)]) -> Self {
         let root = world.path("registry");
         fs::create_dir(&root).unwrap();
-        let users = world.call("htpasswd", &["-Bbn", username, password]).run().ok();
-        fs::write(root.join("htpasswd"), users).unwrap();
+        let line = |(user, password): &(&str, &str)| world.call("htpasswd", &["-Bbn", user, password]).run().ok();
+        fs::write(root.join("htpasswd"), users.iter().map(line).collect::<String>()).unwrap();
         let port = free_port();
         let config = serde_json::json!({
             "version": 0.1,

@@ -1,5 +1,6 @@
 //! A home directory and an environment that nothing leaks into.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
@@ -7,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 
@@ -46,6 +47,11 @@ impl World {
 
     pub fn unset(&mut self, name: &str) {
         self.environment.retain(|(known, _)| known != name);
+    }
+
+    /// A PATH on which there is Coffer, and no podman, skopeo or buildah.
+    pub fn without_containers(&self) -> String {
+        format!("{}:{}", self.path("bin").display(), Path::new(COFFER).parent().unwrap().display())
     }
 
     /// A path in this world, outside the home directory.
@@ -113,6 +119,16 @@ impl World {
         let mut found = Vec::new();
         walk(directory, &mut |path| found.push(path.strip_prefix(directory).unwrap().display().to_string()));
         found.sort();
+        found
+    }
+
+    /// Every file below a directory, with what it holds and when that was written.
+    pub fn snapshot(&self, directory: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+        let mut found = BTreeMap::new();
+        walk(directory, &mut |path| {
+            let modified = fs::metadata(path).unwrap().modified().unwrap();
+            found.insert(path.to_owned(), (fs::read(path).unwrap(), modified));
+        });
         found
     }
 
