@@ -97,6 +97,8 @@ fn hint(error: &Error) {
 fn command(arguments: &Arguments) -> ExitCode {
     match arguments.run(&mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
+        // Whoever reads has seen enough: `ls | head -1`.
+        Err(Error::Stdio { source, .. }) if source.kind() == io::ErrorKind::BrokenPipe => ExitCode::FAILURE,
         Err(error) => {
             say(&error.to_string());
             hint(&error);

@@ -127,3 +127,13 @@ fn curl_and_docker_login_take_what_is_piped_to_them() {
     );
     assert!(world.call("sh", &["-c", &script]).run().ok().contains("Login Succeeded"));
 }
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error_and_a_full_disk_is() {
+    let world = with_logins();
+    let said =
+        world.call("sh", &["-c", "docker-credential-coffer man | true; docker-credential-coffer ls | true"]).run();
+    assert_eq!(said.stderr, "", "{said:#?}");
+    let full = world.call("sh", &["-c", "docker-credential-coffer ls > /dev/full"]).run();
+    assert!(full.code == Some(1) && full.stderr.starts_with("cannot write standard output"), "{full:#?}");
+}
