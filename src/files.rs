@@ -172,6 +172,37 @@ pub fn remove(path: &Path) -> Result<bool> {
     }
 }
 
+/// Replaces `path` as [`write()`] does, and then overwrites what it held, as far as the file system lets one.
+pub fn write_over(path: &Path, bytes: &[u8]) -> Result<()> {
+    let old = OpenOptions::new().write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).ok();
+    write(path, bytes)?;
+    if let Some(old) = old {
+        overwrite(old);
+    }
+    Ok(())
+}
+
+/// Removes a file, and then overwrites what it held, as far as the file system lets one. Whether it was there.
+pub fn remove_over(path: &Path) -> Result<bool> {
+    let old = OpenOptions::new().write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).ok();
+    let removed = remove(path)?;
+    path.parent().map_or(Ok(()), sync_directory)?;
+    if let Some(old) = old {
+        overwrite(old);
+    }
+    Ok(removed)
+}
+
+/// Only once no name leads there any more: a kill meanwhile would leave half a file, and another link is another's file.
+fn overwrite(mut file: File) {
+    let Ok(metadata) = file.metadata() else { return };
+    if metadata.is_file() && metadata.nlink() == 0 {
+        let zeros = vec![0; usize::try_from(metadata.len()).unwrap_or_default()];
+        // Nothing depends on it.
+        let _ = file.write_all(&zeros).and_then(|()| file.sync_all());
+    }
+}
+
 /// What a directory holds, by name; nothing if it does not exist. Temporary files are left out.
 pub fn entries(path: &Path) -> Result<Vec<fs::DirEntry>> {
     let found = match fs::read_dir(path) {

@@ -151,7 +151,7 @@ fn configuration(arguments: &Arguments, settings: &mut Settings) -> Result<Optio
         text += &format!("\n[age]\nkey = {}\n", quoted(key));
     }
     // Neither a store nor a key can be changed under what is held: it could not be found, or not be opened.
-    if held > 0 && (store.is_some() || key::recipients(settings)?.is_empty()) {
+    if held > 0 && (store.is_some() || matches!(key::own(settings)?, key::Own::None)) {
         return Err(Error::Command {
             message: format!("{held} logins are held that would not be found or opened any more"),
             cure: "log out of them first (docker-credential-coffer ls names them), and run setup again".into(),
@@ -184,7 +184,7 @@ fn store(settings: &Settings) -> Result<Option<Step<'_>>> {
         // Needs no making, but must be there.
         return routes::store(settings).list().map(|_| None);
     }
-    let store = AgeDir::new(settings, Shelf::Logins, settings.may_prompt);
+    let store = AgeDir::new(settings, Shelf::Logins);
     if store.is_initialised() {
         return Ok(None);
     }
@@ -196,7 +196,7 @@ fn store(settings: &Settings) -> Result<Option<Step<'_>>> {
     Ok(Some(Step {
         what: format!("make the store {directory}, {holder}"),
         undo: format!("rm -r {directory} (loses what is stored there)"),
-        act: Box::new(move || store.initialise()),
+        act: Box::new(move || store.initialise(None)),
     }))
 }
 
