@@ -10,9 +10,11 @@ use crate::error::{Result, one_line};
 use crate::settings::Settings;
 
 mod explain;
+mod lock;
 mod ls;
 mod mfa;
 mod setup;
+mod unlock;
 
 /// Docker credential helper that keeps every registry login encrypted and mints Amazon ECR tokens.
 #[derive(Debug, Parser)]
@@ -34,6 +36,8 @@ enum Command {
     Ls(ls::Arguments),
     Explain(explain::Arguments),
     Mfa(mfa::Arguments),
+    Unlock(unlock::Arguments),
+    Lock(lock::Arguments),
 }
 
 /// Whether a first argument is for this face of the program, not for the protocol.
@@ -50,6 +54,8 @@ impl Arguments {
             Command::Ls(_) => ls::run(&settings, out),
             Command::Explain(arguments) => explain::run(arguments, &settings, out),
             Command::Mfa(arguments) => mfa::run(arguments, &settings),
+            Command::Unlock(arguments) => unlock::run(arguments, &settings),
+            Command::Lock(_) => lock::run(&settings),
         }
     }
 }
