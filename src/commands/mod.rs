@@ -1,18 +1,21 @@
 //! The commands for people, one file a verb. Data goes to the writer, everything else to standard error.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use jiff::Timestamp;
 
-use crate::error::{Result, one_line};
+use crate::error::{Error, Result, one_line};
 use crate::settings::Settings;
 
 mod explain;
+mod key;
+mod key_show;
 mod lock;
 mod ls;
 mod mfa;
+mod recipients;
 mod setup;
 mod unlock;
 
@@ -38,6 +41,8 @@ enum Command {
     Mfa(mfa::Arguments),
     Unlock(unlock::Arguments),
     Lock(lock::Arguments),
+    Key(key::Arguments),
+    Recipients(recipients::Arguments),
 }
 
 /// Whether a first argument is for this face of the program, not for the protocol.
@@ -50,12 +55,14 @@ impl Arguments {
     pub fn run(&self, out: &mut dyn Write) -> Result<()> {
         let settings = Settings::load()?;
         match &self.command {
-            Command::Setup(arguments) => setup::run(arguments, settings),
+            Command::Setup(arguments) => setup::run(arguments, settings, out),
             Command::Ls(_) => ls::run(&settings, out),
             Command::Explain(arguments) => explain::run(arguments, &settings, out),
             Command::Mfa(arguments) => mfa::run(arguments, &settings),
             Command::Unlock(arguments) => unlock::run(arguments, &settings),
             Command::Lock(_) => lock::run(&settings),
+            Command::Key(arguments) => key::run(arguments, &settings, out),
+            Command::Recipients(arguments) => recipients::run(arguments, &settings, out),
         }
     }
 }
@@ -71,4 +78,28 @@ fn tell(line: impl std::fmt::Display) {
     let line = line.to_string();
     let indent = line.len() - line.trim_start_matches(' ').len();
     let _ = writeln!(io::stderr(), "{:indent$}{}", "", one_line(&line));
+}
+
+/// Whether the person at the terminal says yes. Without a terminal there is nobody to ask, and nobody does.
+fn agrees(question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    tell(question);
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.map_err(|source| Error::Stdio { action: "read the answer", source })?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// That some credentials could not be encrypted again, since they could not be opened before either.
+fn report_left(left: &[Error]) -> Result<()> {
+    left.iter().for_each(tell);
+    match left.len() {
+        0 => Ok(()),
+        count => Err(Error::Command {
+            message: format!("done, but {count} files could not be opened, and were left as they are"),
+            cure: "bring back the key that opens them, or erase them and log in again".into(),
+        }),
+    }
 }

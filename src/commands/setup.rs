@@ -3,19 +3,19 @@
 
 use std::env;
 use std::fs;
-use std::io::{self, BufRead, IsTerminal};
+use std::io::{self, BufRead, IsTerminal, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::tell;
+use super::{recipients, tell};
 use crate::auth_files::docker::{self, DockerConfig};
 use crate::error::{Error, Result};
 use crate::files::{self, Privacy};
-use crate::key::{self, Place};
+use crate::key::{self, Holder, Kind, Place};
 use crate::routes;
 use crate::settings::{self, KeyHolder, Settings, StoreKind};
 use crate::store::Shelf;
-use crate::store::age_dir::AgeDir;
+use crate::store::age_dir::{self, AgeDir};
 
 /// This program's name on the PATH.
 const PROGRAM: &str = "docker-credential-coffer";
@@ -40,7 +40,29 @@ pub struct Arguments {
     store: Option<StoreKind>,
     /// Who holds the key of the age store.
     #[arg(long, value_enum)]
-    key: Option<KeyHolder>,
+    key: Option<KeyChoice>,
+}
+
+/// How a new key is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum KeyChoice {
+    /// An item of the OS keyring.
+    Keyring,
+    /// A plain file.
+    File,
+    /// A file sealed with a passphrase, which is asked for.
+    Passphrase,
+}
+
+impl KeyChoice {
+    /// What config.toml calls it. A sealed file is found without being named there.
+    fn holder(self) -> Option<KeyHolder> {
+        match self {
+            Self::Keyring => Some(KeyHolder::Keyring),
+            Self::File => Some(KeyHolder::File),
+            Self::Passphrase => None,
+        }
+    }
 }
 
 /// One thing to do: what it is, how it is undone, and the doing.
@@ -50,11 +72,14 @@ struct Step<'a> {
     act: Box<dyn FnOnce() -> Result<()> + 'a>,
 }
 
-pub(super) fn run(arguments: &Arguments, mut settings: Settings) -> Result<()> {
+pub(super) fn run(arguments: &Arguments, mut settings: Settings, out: &mut dyn Write) -> Result<()> {
     let configuration = configuration(arguments, &mut settings)?;
     // The options are written down once they have worked.
-    let steps: Vec<Step> =
-        [program()?, store(&settings)?, configuration, docker_step(arguments.yes)?].into_iter().flatten().collect();
+    let is_new = !age_dir::recipients_path(&settings).is_file();
+    let steps: Vec<Step> = [program()?, store(arguments, &settings)?, configuration, docker_step(arguments.yes)?]
+        .into_iter()
+        .flatten()
+        .collect();
     if steps.is_empty() {
         tell("everything is set up already");
         return Ok(());
@@ -76,7 +101,7 @@ pub(super) fn run(arguments: &Arguments, mut settings: Settings) -> Result<()> {
         tell(format_args!("  {line}"));
     }
     warn_of_path(&settings::home()?);
-    Ok(())
+    if is_new { recipients::offer(&settings, out) } else { Ok(()) }
 }
 
 /// Whether the person at the terminal agrees. Without a terminal there is nobody to ask.
@@ -135,7 +160,7 @@ fn missing(path: &Path) -> Error {
 /// What the options say and `config.toml` does not say yet. A file that says otherwise is its owner's to edit.
 fn configuration(arguments: &Arguments, settings: &mut Settings) -> Result<Option<Step<'static>>> {
     let store = arguments.store.filter(|store| *store != settings.store);
-    let key = arguments.key.filter(|key| Some(*key) != settings.key);
+    let key = arguments.key.and_then(KeyChoice::holder).filter(|key| Some(*key) != settings.key);
     if store.is_none() && key.is_none() {
         return Ok(None);
     }
@@ -179,7 +204,18 @@ fn quoted(value: impl clap::ValueEnum) -> String {
 }
 
 /// The store's directory and its key, unless they are there.
-fn store(settings: &Settings) -> Result<Option<Step<'_>>> {
+fn store<'a>(arguments: &Arguments, settings: &'a Settings) -> Result<Option<Step<'a>>> {
+    let seals = arguments.key == Some(KeyChoice::Passphrase);
+    if seals
+        && (settings.store == StoreKind::Keyring
+            || !matches!(key::kind(settings)?, Kind::None | Kind::Sealed)
+            || settings.key.is_some())
+    {
+        return Err(Error::Command {
+            message: "there is a key already, or config.toml says who holds it".into(),
+            cure: "docker-credential-coffer key protect --passphrase changes how it is held".into(),
+        });
+    }
     if settings.store == StoreKind::Keyring {
         // Needs no making, but must be there.
         return routes::store(settings).list().map(|_| None);
@@ -190,13 +226,18 @@ fn store(settings: &Settings) -> Result<Option<Step<'_>>> {
     }
     let directory = settings.directory.display();
     let holder = match key::place(settings) {
+        _ if seals => "with its key sealed with a passphrase".into(),
         Place::File(path, _) => format!("with the key in {}", path.display()),
         Place::Keyring => "with its key in the OS keyring, or else in a file".into(),
     };
     Ok(Some(Step {
         what: format!("make the store {directory}, {holder}"),
         undo: format!("rm -r {directory} (loses what is stored there)"),
-        act: Box::new(move || store.initialise(None)),
+        act: Box::new(move || {
+            let path = settings.directory.join("identities");
+            let sealed = seals.then(|| key::new_passphrase(settings, &path)).transpose()?.map(Holder::Sealed);
+            store.initialise(sealed.as_ref())
+        }),
     }))
 }
 
