@@ -23,14 +23,23 @@ enum Command {
     /// Show how the key is held, and what that protects against.
     Show,
     /// Hold the key in another way. Everything stays readable.
-    Protect(Target),
+    Protect(Protect),
     /// Make a new key, and encrypt everything to it instead of the old one.
     Rotate,
 }
 
+#[derive(Debug, clap::Args)]
+struct Protect {
+    #[command(flatten)]
+    target: Target,
+    /// The recipient of the plugin's identity, where no comment in its file names it.
+    #[arg(long, requires = "plugin")]
+    recipient: Option<String>,
+}
+
 /// How the key is to be held.
 #[derive(Debug, clap::Args)]
-#[group(id = "holder", required = true, multiple = false, args = ["passphrase", "keyring", "file", "plugin"])]
+#[group(required = true, multiple = false)]
 struct Target {
     /// In a file sealed with a passphrase. It is read from standard input where that is no terminal.
     #[arg(long)]
@@ -44,9 +53,6 @@ struct Target {
     /// By an age plugin: the identity file that it made, or a line of one.
     #[arg(long, value_name = "IDENTITY")]
     plugin: Option<String>,
-    /// The recipient of the plugin's identity, where no comment in its file names it.
-    #[arg(long, requires = "plugin")]
-    recipient: Option<String>,
 }
 
 pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Write) -> Result<()> {
@@ -58,7 +64,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
     }
     match &arguments.command {
         Command::Show => key_show::run(settings, out),
-        Command::Protect(target) => protect(target, settings),
+        Command::Protect(Protect { target, recipient }) => protect(target, recipient.as_deref(), settings),
         Command::Rotate => rotate(settings),
     }
 }
@@ -80,12 +86,12 @@ fn refuse_foreign(settings: &Settings, wanted: Option<KeyHolder>) -> Result<()> 
     }
 }
 
-fn protect(target: &Target, settings: &Settings) -> Result<()> {
+fn protect(target: &Target, recipient: Option<&str>, settings: &Settings) -> Result<()> {
     let wanted = if target.keyring { KeyHolder::Keyring } else { KeyHolder::File };
     refuse_foreign(settings, Some(wanted))?;
     let old = open(settings)?;
     if let Some(identity) = &target.plugin {
-        let identities = of_plugin(identity, target.recipient.as_deref())?;
+        let identities = of_plugin(identity, recipient)?;
         return change(settings, &old, identities, &Holder::File, false);
     }
     let holder = if target.keyring {

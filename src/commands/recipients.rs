@@ -31,7 +31,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "who", required = true, multiple = false, args = ["recipient", "recovery"])]
+#[group(required = true, multiple = false)]
 struct Add {
     /// An age recipient (age1…).
     recipient: Option<String>,

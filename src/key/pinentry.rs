@@ -12,17 +12,18 @@ use std::time::{Duration, Instant};
 
 use age::secrecy::SecretString;
 use percent_encoding::percent_decode;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use zeroize::Zeroizing;
 
 use super::prompt::{Answer, Question};
+use super::terminal::Modes;
 use crate::deadline::{self, CleanUp};
 
 /// After which pinentry itself gives up, in seconds, should this process be killed meanwhile.
 const TIMEOUT: u64 = 120;
 
 /// How long it may take to say goodbye.
-const FAREWELL: Duration = Duration::from_millis(500);
+const FAREWELL: Duration = Duration::from_millis(400);
 
 /// The longest line of the protocol.
 const MAX_LINE: usize = 1000;
@@ -65,9 +66,11 @@ impl Pinentry {
         let mut command = Command::new(program()?);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().ok()?;
+        let terminal = Modes::of_now();
         let clean_up = Pid::from_raw(process.id().cast_signed()).map(|id| {
             deadline::if_time_is_up(move || {
-                let _ = kill_process(id, Signal::KILL);
+                stop(id);
+                terminal.iter().for_each(Modes::restore);
             })
         });
         let (requests, replies) = (process.stdin.take(), process.stdout.take()?);
@@ -153,6 +156,19 @@ impl Pinentry {
         self.clean_up = None;
         let _ = self.process.wait();
     }
+}
+
+/// Ends a pinentry: gently at first, since one on the terminal has a screen to take down.
+fn stop(id: Pid) {
+    let _ = kill_process(id, Signal::TERM);
+    let end = Instant::now() + FAREWELL;
+    while Instant::now() < end {
+        if !matches!(waitpid(Some(id), WaitOptions::NOHANG), Ok(None)) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    let _ = kill_process(id, Signal::KILL);
 }
 
 /// Where a pinentry without a window finds the person. gpg-agent passes the same.

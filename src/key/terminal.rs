@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use age::secrecy::SecretString;
 use rustix::process::getpgrp;
@@ -24,6 +25,23 @@ const ESCAPE: u8 = 0x1b;
 fn open() -> Option<File> {
     let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
     (tcgetpgrp(terminal.as_fd()).ok()? == getpgrp()).then_some(terminal)
+}
+
+/// The terminal as it is now, to be put back after a program that could not do so itself.
+pub struct Modes(File, Termios);
+
+impl Modes {
+    /// `None` without a terminal.
+    pub fn of_now() -> Option<Self> {
+        let terminal = open()?;
+        let modes = tcgetattr(terminal.as_fd()).ok()?;
+        Some(Self(terminal, modes))
+    }
+
+    /// Puts them back.
+    pub fn restore(&self) {
+        let _ = tcsetattr(self.0.as_fd(), OptionalActions::Now, &self.1);
+    }
 }
 
 /// Asks for a line that is not shown.
@@ -70,31 +88,25 @@ fn read_line(terminal: &mut File) -> Option<Zeroizing<Vec<u8>>> {
 
 /// The terminal without echo, until dropped.
 struct Silence {
-    terminal: File,
-    before: Termios,
+    before: Arc<Modes>,
     _clean_up: CleanUp,
 }
 
 impl Silence {
     fn begin(terminal: &File) -> Option<Self> {
-        let before = tcgetattr(terminal.as_fd()).ok()?;
-        let (own, hook) = (terminal.try_clone().ok()?, terminal.try_clone().ok()?);
-        let at_the_end = before.clone();
-        let clean_up = deadline::if_time_is_up(move || restore(&hook, &at_the_end));
-        let mut silent = before.clone();
+        let before = Arc::new(Modes(terminal.try_clone().ok()?, tcgetattr(terminal.as_fd()).ok()?));
+        let at_the_end = Arc::clone(&before);
+        let clean_up = deadline::if_time_is_up(move || at_the_end.restore());
+        let mut silent = before.1.clone();
         silent.local_modes -= LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG | LocalModes::IEXTEN;
         // What was typed before the question is no answer to it.
         tcsetattr(terminal.as_fd(), OptionalActions::Flush, &silent).ok()?;
-        Some(Self { terminal: own, before, _clean_up: clean_up })
+        Some(Self { before, _clean_up: clean_up })
     }
 }
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        restore(&self.terminal, &self.before);
+        self.before.restore();
     }
-}
-
-fn restore(terminal: &File, modes: &Termios) {
-    let _ = tcsetattr(terminal.as_fd(), OptionalActions::Now, modes);
 }

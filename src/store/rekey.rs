@@ -70,6 +70,8 @@ impl<'a> Rekeying<'a> {
         }
         files::check_directory(&settings.directory, Privacy::Private)?;
         let lock = Lock::acquire(settings.directory.join("lock"), files::LOCK_LIMIT)?;
+        // What a killed one left may be half a key.
+        lock.sweep(&settings.directory)?;
         Ok(Self { settings, lock, left: Vec::new() })
     }
 
@@ -140,7 +142,9 @@ impl<'a> Rekeying<'a> {
         encrypt(list.recipients(), b"")?;
         files::write(&path, list.text().as_bytes())?;
         for shelf in [Shelf::Logins, Shelf::AwsSessions, Shelf::EcrTokens] {
-            for directory in directories(&age_dir::root(self.settings, shelf))? {
+            let root = age_dir::root(self.settings, shelf);
+            self.lock.sweep(&root)?;
+            for directory in directories(&root)? {
                 self.lock.sweep(&directory.path())?;
                 for file in credential_files(&directory.path())? {
                     match again(&file, list, key) {

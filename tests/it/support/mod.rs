@@ -3,9 +3,11 @@
 mod aws;
 mod aws_keys;
 mod bus;
+pub mod keys;
 mod moto;
 mod registry;
 mod server;
+mod terminal;
 mod world;
 
 pub use aws::{Asked, Aws, Reply};
@@ -13,4 +15,5 @@ pub use bus::Bus;
 pub use moto::Moto;
 pub use registry::Registry;
 pub use server::{Server, free_port};
+pub use terminal::Terminal;
 pub use world::{Outcome, World, chmod, login, mode};
