@@ -17,8 +17,12 @@ pub struct Arguments {
     time: Option<Duration>,
 }
 
+/// The longest that a key stays unlocked: a year.
+const MAX_TIME: Duration = Duration::from_secs(365 * 24 * 3600);
+
 fn span(text: &str) -> Result<Duration, &'static str> {
-    settings::parse_span(text).ok_or("not a span of time such as 30m or 8h")
+    let time = settings::parse_span(text).ok_or("not a span of time such as 30m or 8h")?;
+    if time > MAX_TIME { Err("longer than a year") } else { Ok(time) }
 }
 
 pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<()> {
@@ -42,7 +46,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<()> {
             cure: "use the token each time, or set the plugin up to ask for a touch less often".into(),
         }),
         Kind::Sealed | Kind::Keyring => {
-            let until = key::unlock(settings, arguments.time.unwrap_or(settings.unlock_for))?;
+            let until = key::unlock(settings, arguments.time.unwrap_or(settings.unlock_for).min(MAX_TIME))?;
             tell(format_args!("unlocked until {}", moment(until)));
             Ok(())
         }

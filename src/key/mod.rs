@@ -86,6 +86,11 @@ impl Key {
         !self.plugins.is_empty()
     }
 
+    /// Whether it was had without a person: nobody minds if it is opened once more.
+    pub fn is_free(&self) -> bool {
+        self.is_unlocked || (self.passphrase.is_none() && !self.needs_plugin())
+    }
+
     /// The text of its identity file, or what would be.
     pub fn text(&self) -> &Identities {
         &self.identities

@@ -22,7 +22,7 @@ pub struct Recipient {
 enum Kind {
     X25519(x25519::Recipient),
     Tag(tag::Recipient),
-    TagPq(tagpq::Recipient),
+    TagPq(Box<tagpq::Recipient>),
     Plugin(plugin::Recipient),
 }
 
@@ -36,7 +36,7 @@ impl FromStr for Recipient {
         } else if let Ok(recipient) = tag::Recipient::from_str(text) {
             Kind::Tag(recipient)
         } else if let Ok(recipient) = tagpq::Recipient::from_str(text) {
-            Kind::TagPq(recipient)
+            Kind::TagPq(Box::new(recipient))
         } else {
             Kind::Plugin(plugin::Recipient::from_str(text).map_err(drop)?)
         };
@@ -84,7 +84,7 @@ pub fn for_age(recipients: &[Recipient]) -> Result<Vec<Box<dyn age::Recipient>>>
         match &recipient.kind {
             Kind::X25519(recipient) => boxed.push(Box::new(recipient.clone())),
             Kind::Tag(recipient) => boxed.push(Box::new(recipient.clone())),
-            Kind::TagPq(recipient) => boxed.push(Box::new(recipient.clone())),
+            Kind::TagPq(recipient) => boxed.push(recipient.clone()),
             Kind::Plugin(recipient) => of_plugins.push(recipient.clone()),
         }
     }

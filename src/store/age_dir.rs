@@ -174,8 +174,8 @@ impl Store for AgeDir<'_> {
                 None => key.insert(key::require(self.settings, &self.ask(server))?),
             };
             let opened = match self.open(&file.path, key) {
-                // What was unlocked may be of a key that has been replaced meanwhile.
-                Err(Error::WrongKey(_)) if key.is_unlocked => {
+                // Another key may have taken over since this one was unlocked, or a moment ago.
+                Err(Error::WrongKey(_)) if key.is_free() => {
                     self.open(&file.path, &key::require_itself(self.settings, &self.ask(server))?)
                 }
                 opened => opened,

@@ -81,6 +81,16 @@ impl<'a> Rekeying<'a> {
         let Some(change) = self.under_way()? else { return Ok(Resumed::Nothing) };
         let own = key.recipients();
         let has_taken_over = !change.new.is_empty() && change.new.iter().all(|new| own.contains(new));
+        // As with COFFER_IDENTITY_FILE. To guess would be to throw away the key that is in use.
+        if !change.new.is_empty() && !has_taken_over && !change.old.iter().any(|old| own.contains(old)) {
+            return Err(Error::Command {
+                message: "a change of the key was interrupted, and this is neither the old key nor the new one".into(),
+                cure: format!(
+                    "call it again with the store's own key; if that is lost, remove {}",
+                    marker(self.settings).display()
+                ),
+            });
+        }
         let gone = if has_taken_over { &change.old } else { &change.new };
         let mut list = age_dir::read_recipients(self.settings)?;
         if has_taken_over {
@@ -109,6 +119,12 @@ impl<'a> Rekeying<'a> {
         switch: impl FnOnce() -> Result<()>,
         let_go: impl FnOnce(&[Recipient]) -> Result<()>,
     ) -> Result<()> {
+        if !old.text().tells_recipients() {
+            return Err(Error::Command {
+                message: "the recipient of the present key is not known, so it cannot be left out".into(),
+                cure: "write it above the identity in its file: # recipient: age1…".into(),
+            });
+        }
         let mut list = self.list_of(old)?;
         let new_recipients = new.recipients();
         let gone = old.recipients().into_iter().filter(|own| list.contains(own) && !new_recipients.contains(own));

@@ -302,6 +302,44 @@ fn what_could_not_be_opened_before_is_left_and_named() {
     all_is_readable(&world, &pinentry);
 }
 
+/// A `get` takes no lock: the key may change between its two looks.
+#[test]
+fn a_get_in_the_middle_of_a_change_is_answered() {
+    let (world, _bus, _pinentry) = world();
+    thread::scope(|scope| {
+        let changes = scope.spawn(|| {
+            for _ in 0..8 {
+                world.coffer(&["key", "rotate"]).run().ok();
+            }
+        });
+        while !changes.is_finished() {
+            world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
+        }
+    });
+}
+
+/// To end it with another key would throw away the one that is in use.
+#[test]
+fn a_change_that_was_interrupted_is_ended_with_the_stores_own_key() {
+    let (world, _bus, pinentry) = world();
+    let printed = world.coffer(&["recipients", "add", "--recovery"]).run().ok();
+    let recovery = world.write("recovery.txt", &printed);
+    let (_, old) = keygen(&world, "old.txt");
+    let own = world.call("age-keygen", &["-y", world.store().join("identities").to_str().unwrap()]).run().ok();
+    let marker = world.store().join("rekeying");
+    fs::write(&marker, format!("new {own}old {old}\n")).unwrap();
+    chmod(&marker, 0o600);
+    let (_, friend) = keygen(&world, "friend.txt");
+    let call = world.coffer(&["recipients", "add", &friend]).env("COFFER_IDENTITY_FILE", recovery.to_str().unwrap());
+    let refused = call.run();
+    assert!(refused.code == Some(1) && refused.stderr.contains("neither the old key nor the new one"), "{refused:#?}");
+    assert!(recipients(&world).contains(own.trim()));
+    assert!(world.coffer(&["key", "show"]).run().ok().contains("was interrupted; call that command again"));
+    world.coffer(&["recipients", "add", &friend]).run().ok();
+    assert!(!marker.exists() && recipients(&world).contains(own.trim()) && recipients(&world).contains(&friend));
+    all_is_readable(&world, &pinentry);
+}
+
 /// Runs a command and kills it after a while. Whether it was killed.
 fn killed(world: &World, arguments: &[&str], after: Duration) -> bool {
     let mut command = world.command(env!("CARGO_BIN_EXE_docker-credential-coffer"));
