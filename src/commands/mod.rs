@@ -98,7 +98,7 @@ fn report_left(left: &[Error]) -> Result<()> {
     match left.len() {
         0 => Ok(()),
         count => Err(Error::Command {
-            message: format!("done, but {count} files could not be opened, and were left as they are"),
+            message: format!("done, but for what could not be opened, and was left as it is: {count} of the files"),
             cure: "bring back the key that opens them, or erase them and log in again".into(),
         }),
     }

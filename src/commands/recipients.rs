@@ -85,7 +85,7 @@ fn open(settings: &Settings) -> Result<Key> {
     let key = key::require(settings, &ask)?;
     let list = age_dir::read_recipients(settings)?;
     let is_listed = key.recipients().iter().any(|own| list.contains(own));
-    if key.is_unlocked && !is_listed { key::require_itself(settings, &ask) } else { Ok(key) }
+    if key.is_free && !is_listed { key::require_itself(settings, &ask) } else { Ok(key) }
 }
 
 fn begin<'a>(settings: &'a Settings, key: &Key) -> Result<Rekeying<'a>> {

@@ -4,8 +4,10 @@
 
 use age::secrecy::SecretString;
 
+use super::file::MAX_IDENTITIES;
 use super::identities::Identities;
-use super::{MAX_IDENTITIES, Place, Recipient, identities_path, keyring, place, sealed};
+use super::place::identities_path;
+use super::{Place, Recipient, keyring, place, sealed};
 use crate::error::{Error, Result};
 use crate::files::{self, Privacy};
 use crate::settings::Settings;

@@ -5,51 +5,40 @@
 //! a miss never comes here. A file may be plain, sealed with a passphrase, or name plugins of age; what has been opened once
 //! with `unlock` is found in the kernel's keyring, which is looked into only where the key is not a plain file.
 
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use age::secrecy::SecretString;
-use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::files::{self, Privacy};
 use crate::settings::{KeyHolder, Settings};
 use crate::trace;
 
+mod file;
 mod holding;
 mod identities;
 mod keyring;
 mod pinentry;
+mod place;
 pub mod plugin;
 mod prompt;
 pub mod recipient;
 mod sealed;
 mod terminal;
 mod unlocked;
+mod unopened;
 
-use holding::hold;
+pub use file::read_identities;
 pub use holding::{Holder, forget, take_over};
 pub use identities::Identities;
+pub use place::{Place, place};
 pub use prompt::{Ask, new_passphrase};
 pub use recipient::{Recipient, RecipientList};
+pub use unopened::{Kind, Own, kind, own, unlocked_until};
 
-use identities::Malformed;
+use file::File;
+use holding::hold;
 use unlocked::Origin;
-
-/// The name of the identity file in the store's directory.
-const IDENTITIES: &str = "identities";
-
-/// An identity file longer than this is not one.
-const MAX_IDENTITIES: u64 = 1 << 20;
-
-/// Where a key is, or would be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
-    /// A file; `Privacy` is what is asked of its mode.
-    File(PathBuf, Privacy),
-    /// The OS keyring.
-    Keyring,
-}
 
 /// The identities that open the store.
 pub struct Key {
@@ -57,8 +46,8 @@ pub struct Key {
     plugins: Vec<plugin::Identity>,
     /// What it takes to seal it again, if it was just asked for.
     pub passphrase: Option<SecretString>,
-    /// Whether it comes from the kernel's keyring. The key itself may be another by now.
-    pub is_unlocked: bool,
+    /// Whether nobody minds if it is opened once more: another may have taken its place since.
+    pub is_free: bool,
 }
 
 impl Key {
@@ -67,12 +56,13 @@ impl Key {
             // A token would wait to be touched.
             Ask::Never if identities.own.is_empty() => {
                 let reason = "it is held by an age plugin, which is not asked here";
-                return Err(Error::Locked { path: path(settings), reason });
+                return Err(Error::Locked { path: place::path(settings), reason });
             }
             Ask::Never => Vec::new(),
             ask => plugin::identities(&identities.of_plugins, &ask.purpose(), settings.may_prompt)?,
         };
-        Ok(Self { identities, plugins, passphrase: None, is_unlocked: false })
+        let is_free = plugins.is_empty();
+        Ok(Self { identities, plugins, passphrase: None, is_free })
     }
 
     /// The identities, in the form that age takes them; those that need no plugin first.
@@ -84,11 +74,6 @@ impl Key {
     /// Whether a plugin may be called to open something.
     pub fn needs_plugin(&self) -> bool {
         !self.plugins.is_empty()
-    }
-
-    /// Whether it was had without a person: nobody minds if it is opened once more.
-    pub fn is_free(&self) -> bool {
-        self.is_unlocked || (self.passphrase.is_none() && !self.needs_plugin())
     }
 
     /// The text of its identity file, or what would be.
@@ -105,63 +90,6 @@ impl Key {
 /// A key of these identities, wherever they are kept. Fails if a plugin is not installed.
 pub fn of(settings: &Settings, ask: &Ask, identities: Identities) -> Result<Key> {
     Key::new(settings, ask, identities)
-}
-
-/// The public halves of the key, as far as they can be told without opening it.
-pub enum Own {
-    /// There is no key.
-    None,
-    /// These.
-    Known(Vec<Recipient>),
-    /// There is a key that does not tell: sealed, or of a plugin and without a comment that names its recipient.
-    Unknown,
-}
-
-/// How the key is held.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// There is none.
-    None,
-    /// In a file that whoever reads it can use.
-    Plain,
-    /// In a file sealed with a passphrase.
-    Sealed,
-    /// In a file that names these plugins, which hold it.
-    Plugins(Vec<String>),
-    /// In the OS keyring.
-    Keyring,
-}
-
-/// What a key file holds.
-enum File {
-    Open(Identities),
-    Sealed(Zeroizing<Vec<u8>>),
-}
-
-/// Where the key is looked for, without opening it.
-pub fn place(settings: &Settings) -> Place {
-    if let Some(path) = &settings.identity_file {
-        return Place::File(path.clone(), Privacy::Any);
-    }
-    let file = identities_path(&settings.directory);
-    match settings.key {
-        Some(KeyHolder::File) => Place::File(file, Privacy::Private),
-        Some(KeyHolder::Keyring) => Place::Keyring,
-        None if file.symlink_metadata().is_ok() => Place::File(file, Privacy::Private),
-        None => Place::Keyring,
-    }
-}
-
-fn identities_path(directory: &Path) -> PathBuf {
-    directory.join(IDENTITIES)
-}
-
-/// The key's file, for errors.
-fn path(settings: &Settings) -> PathBuf {
-    match place(settings) {
-        Place::File(path, _) => path,
-        Place::Keyring => identities_path(&settings.directory),
-    }
 }
 
 /// Opens the key, or takes what `unlock` has opened. `Ok(None)`: there is none in the place where it would be. An error: it is
@@ -182,10 +110,11 @@ fn open_from(settings: &Settings, ask: &Ask, may_be_unlocked: bool) -> Result<Op
         let found = if may_be_unlocked { unlocked::find(settings, origin) } else { None }?;
         trace::debug(|| "it is unlocked in the kernel's keyring".into());
         let key = Key::new(settings, ask, found.identities);
-        Some(key.map(|key| Key { is_unlocked: true, ..key }))
+        // A sealed file that is the same holds the same key.
+        Some(key.map(|key| Key { is_free: matches!(origin, Origin::Keyring), ..key }))
     };
     match place {
-        Place::File(path, privacy) => match read(&path, privacy)? {
+        Place::File(path, privacy) => match file::read(&path, privacy)? {
             None => Ok(None),
             Some(File::Open(identities)) => Key::new(settings, ask, identities).map(Some),
             Some(File::Sealed(bytes)) => match unlocked(&Origin::Sealed(&bytes)) {
@@ -217,101 +146,23 @@ pub fn require_itself(settings: &Settings, ask: &Ask) -> Result<Key> {
 fn unseal(settings: &Settings, ask: &Ask, path: &Path, bytes: &[u8]) -> Result<Key> {
     prompt::with_passphrase(settings, ask, path, |passphrase| {
         let text = sealed::unseal(path, bytes, passphrase.clone())?;
-        let key = Key::new(settings, ask, parse(path, text)?)?;
-        Ok(Key { passphrase: Some(passphrase), ..key })
+        let key = Key::new(settings, ask, file::parse(path, text)?)?;
+        Ok(Key { passphrase: Some(passphrase), is_free: false, ..key })
     })
-}
-
-fn read(path: &Path, privacy: Privacy) -> Result<Option<File>> {
-    let Some(bytes) = files::read(path, MAX_IDENTITIES, privacy)? else { return Ok(None) };
-    if sealed::is_sealed(&bytes) {
-        return Ok(Some(File::Sealed(bytes)));
-    }
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Error::UnusableKey { path: path.into(), problem: "is not an age identity file" })?;
-    parse(path, Zeroizing::new(text.to_owned())).map(File::Open).map(Some)
-}
-
-fn parse(path: &Path, text: Zeroizing<String>) -> Result<Identities> {
-    Identities::parse(text).map_err(|malformed| match malformed {
-        Malformed::Line(line) => Error::NotIdentities { path: path.into(), line },
-        Malformed::Empty => Error::UnusableKey { path: path.into(), problem: "holds no age identity" },
-    })
-}
-
-/// Reads an identity file that is somewhere else; one that is sealed is refused.
-pub fn read_identities(path: &Path) -> Result<Identities> {
-    match read(path, Privacy::Any)? {
-        Some(File::Open(identities)) => Ok(identities),
-        Some(File::Sealed(_)) => Err(Error::UnusableKey { path: path.into(), problem: "is sealed with a passphrase" }),
-        None => Err(Error::file("open", path)(std::io::ErrorKind::NotFound.into())),
-    }
-}
-
-/// The public halves of the key: what must be able to read everything that is written. Opens nothing.
-pub fn own(settings: &Settings) -> Result<Own> {
-    let tell = |identities: Identities| {
-        if identities.tells_recipients() { Own::Known(identities.recipients()) } else { Own::Unknown }
-    };
-    match place(settings) {
-        Place::File(path, privacy) => Ok(match read(&path, privacy)? {
-            None => Own::None,
-            Some(File::Open(identities)) => tell(identities),
-            Some(File::Sealed(bytes)) => match unlocked::find(settings, &Origin::Sealed(&bytes)) {
-                Some(unlocked) => tell(unlocked.identities),
-                None => Own::Unknown,
-            },
-        }),
-        Place::Keyring => match keyring::recipients() {
-            Err(Error::NoKeyring(_)) if settings.key.is_none() => Ok(Own::None),
-            Ok(recipients) if recipients.is_empty() => Ok(Own::None),
-            recipients => recipients.map(Own::Known),
-        },
-    }
-}
-
-/// How the key is held. Opens nothing.
-pub fn kind(settings: &Settings) -> Result<Kind> {
-    match place(settings) {
-        Place::File(path, privacy) => Ok(match read(&path, privacy)? {
-            None => Kind::None,
-            Some(File::Sealed(_)) => Kind::Sealed,
-            Some(File::Open(identities)) if identities.own.is_empty() => {
-                Kind::Plugins(identities.plugins().into_iter().map(str::to_owned).collect())
-            }
-            Some(File::Open(_)) => Kind::Plain,
-        }),
-        Place::Keyring => Ok(match own(settings)? {
-            Own::None => Kind::None,
-            Own::Known(_) | Own::Unknown => Kind::Keyring,
-        }),
-    }
 }
 
 /// Puts the opened key into the kernel's keyring. Until when it stays there.
-pub fn unlock(settings: &Settings, time: std::time::Duration) -> Result<SystemTime> {
+pub fn unlock(settings: &Settings, time: Duration) -> Result<SystemTime> {
     // Before somebody types a passphrase for nothing.
     unlocked::check()?;
     let key = require_itself(settings, &Ask::Caller("to unlock it".into()))?;
     match place(settings) {
-        Place::File(path, privacy) => match read(&path, privacy)? {
+        Place::File(path, privacy) => match file::read(&path, privacy)? {
             Some(File::Sealed(bytes)) => unlocked::keep(settings, &Origin::Sealed(&bytes), &key.identities, time),
             _ => Err(Error::UnusableKey { path, problem: "has changed meanwhile" }),
         },
         Place::Keyring => unlocked::keep(settings, &Origin::Keyring, &key.identities, time),
     }
-}
-
-/// Until when the key is unlocked, if it is.
-pub fn unlocked_until(settings: &Settings) -> Option<SystemTime> {
-    let found = match place(settings) {
-        Place::File(path, privacy) => match read(&path, privacy) {
-            Ok(Some(File::Sealed(bytes))) => unlocked::find(settings, &Origin::Sealed(&bytes)),
-            _ => None,
-        },
-        Place::Keyring => unlocked::find(settings, &Origin::Keyring),
-    };
-    found.map(|unlocked| unlocked.until)
 }
 
 /// Removes the opened key from the kernel's keyring. Whether it was there.

@@ -175,7 +175,7 @@ impl Store for AgeDir<'_> {
             };
             let opened = match self.open(&file.path, key) {
                 // Another key may have taken over since this one was unlocked, or a moment ago.
-                Err(Error::WrongKey(_)) if key.is_free() => {
+                Err(Error::WrongKey(_)) if key.is_free => {
                     self.open(&file.path, &key::require_itself(self.settings, &self.ask(server))?)
                 }
                 opened => opened,

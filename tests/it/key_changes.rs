@@ -294,7 +294,8 @@ fn what_could_not_be_opened_before_is_left_and_named() {
     fs::write(&broken, "not an age file").unwrap();
     let outcome = world.coffer(&["key", "rotate"]).run();
     assert!(
-        outcome.code == Some(1) && outcome.stderr.contains("done, but 1 files could not be opened"),
+        outcome.code == Some(1)
+            && outcome.stderr.contains("what could not be opened, and was left as it is: 1 of the files"),
         "{outcome:#?}"
     );
     assert!(outcome.stderr.contains("gcr.io/x.age"), "{outcome:#?}");
