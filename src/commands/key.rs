@@ -77,6 +77,13 @@ fn refuse_foreign(settings: &Settings, wanted: Option<KeyHolder>) -> Result<()> 
             cure: "unset it to change the store's own key".into(),
         });
     }
+    let path = settings.directory.join("identities");
+    if path.is_symlink() {
+        return Err(Error::Command {
+            message: format!("{} leads to a file elsewhere, where the key would stay", path.display()),
+            cure: "put the file itself in place of the link, and call this again".into(),
+        });
+    }
     match settings.key {
         Some(said) if wanted.is_some_and(|wanted| wanted != said) => Err(Error::Command {
             message: format!("{} says who holds the key, and says otherwise", settings.config.display()),

@@ -47,10 +47,12 @@ pub fn own(settings: &Settings) -> Result<Own> {
                 None => Own::Unknown,
             },
         }),
-        Place::Keyring => match keyring::recipients() {
-            Err(Error::NoKeyring(_)) if settings.key.is_none() => Ok(Own::None),
-            Ok(recipients) if recipients.is_empty() => Ok(Own::None),
-            recipients => recipients.map(Own::Known),
+        Place::Keyring => match (keyring::recipients(), unlocked::find(settings, &Origin::Keyring)) {
+            (Ok(recipients), _) if !recipients.is_empty() => Ok(Own::Known(recipients)),
+            // The OS keyring may be gone as long as the key is unlocked.
+            (_, Some(unlocked)) => Ok(tell(unlocked.identities)),
+            (Err(Error::NoKeyring(_)), None) if settings.key.is_none() => Ok(Own::None),
+            (recipients, None) => recipients.map(|_| Own::None),
         },
     }
 }

@@ -155,6 +155,12 @@ fn what_is_somebody_elses_to_change_is_left() {
             "{outcome:#?}"
         );
     }
+    let (path, real) = (world.store().join("identities"), world.home().join("real"));
+    fs::rename(&path, &real).unwrap();
+    std::os::unix::fs::symlink(&real, &path).unwrap();
+    let outcome = world.coffer(&["key", "protect", "--passphrase"]).input(PASSPHRASE).run();
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("leads to a file elsewhere"), "{outcome:#?}");
+    fs::rename(&real, &path).unwrap();
     bus.start_keyring(&world);
     let config = world.config("[age]\nkey = \"file\"\n");
     let outcome = world.coffer(&["key", "protect", "--keyring"]).run();

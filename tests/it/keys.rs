@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use crate::support::keys::{Pinentry, keygen, opens, token};
-use crate::support::{Bus, Terminal, World, chmod, login};
+use crate::support::{Aws, Bus, Terminal, World, chmod, login};
 
 /// A world in which `ghcr.io` is held for alice, and its key is sealed with `open sesame`.
 fn sealed() -> (World, Pinentry) {
@@ -87,6 +87,22 @@ fn only_what_is_held_and_read_asks_for_the_passphrase() {
         assert_eq!(pinentry.asked(), 0);
         world.unset(name);
     }
+}
+
+/// A token is sooner minted than a passphrase typed.
+#[test]
+fn a_locked_key_costs_a_call_to_aws_and_no_question() {
+    let (mut world, pinentry) = sealed();
+    let aws = Aws::start(&mut world);
+    let host = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
+    pinentry.answer(&["open sesame"]);
+    world.get(host).answers(host, "AWS", "token-1");
+    world.get(host).answers(host, "AWS", "token-2");
+    assert_eq!(pinentry.asked(), 0);
+    world.coffer(&["unlock"]).input("open sesame\n").run().ok();
+    world.get(host).answers(host, "AWS", "token-2");
+    assert_eq!(aws.calls(), 2, "what was kept is open now");
+    world.coffer(&["lock"]).run().ok();
 }
 
 #[test]

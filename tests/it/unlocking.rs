@@ -94,6 +94,8 @@ fn an_unlocked_key_of_the_os_keyring_needs_no_os_keyring() {
     world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
     bus.stop_keyring();
     world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
+    world.store_login("gcr.io", "carol", "x").silent();
+    assert!(world.coffer(&["key", "show"]).run().ok().contains("in the OS keyring\nit is unlocked until"));
     bus.start_keyring(&world);
     world.coffer(&["lock"]).run().ok();
     bus.lock(&world);
