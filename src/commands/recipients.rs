@@ -49,7 +49,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
     }
     match &arguments.command {
         Command::List => list(settings, out),
-        Command::Add(Add { recipient: Some(recipient), .. }) => add(settings, &parse(recipient)?, None),
+        Command::Add(Add { recipient: Some(recipient), .. }) => add(settings, &parse(recipient)?, None, || Ok(())),
         Command::Add(_) => add_recovery(settings, out),
         Command::Remove { recipient } => remove(settings, &parse(recipient)?),
     }
@@ -94,10 +94,17 @@ fn begin<'a>(settings: &'a Settings, key: &Key) -> Result<Rekeying<'a>> {
     Ok(rekeying)
 }
 
-fn add(settings: &Settings, recipient: &Recipient, comment: Option<&str>) -> Result<()> {
+/// `announce` is called when nothing stands in the way any more, and before anything is changed.
+fn add(
+    settings: &Settings,
+    recipient: &Recipient,
+    comment: Option<&str>,
+    announce: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let key = open(settings)?;
     let mut rekeying = begin(settings, &key)?;
     let mut list = rekeying.list_of(&key)?;
+    announce()?;
     if !list.contains(recipient) {
         list.add(recipient.clone(), comment);
         rekeying.change_list(&list, &key)?;
@@ -113,13 +120,6 @@ fn remove(settings: &Settings, recipient: &Recipient) -> Result<()> {
     let mut list = rekeying.list_of(&key)?;
     if list.contains(recipient) {
         list.remove(recipient);
-        let own = key.recipients();
-        if list.is_empty() || (!own.is_empty() && !own.iter().any(|own| list.contains(own))) {
-            return Err(Error::Command {
-                message: "that is this key: nothing could be opened any more".into(),
-                cure: "docker-credential-coffer key rotate replaces it by a new one".into(),
-            });
-        }
         rekeying.change_list(&list, &key)?;
     }
     report_left(&rekeying.left)?;
@@ -132,13 +132,15 @@ fn add_recovery(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let identities = Identities::generate();
     let date = moment(SystemTime::now());
     let date = date.split('T').next().unwrap_or_default();
-    for recipient in identities.recipients() {
-        add(settings, &recipient, Some(&format!("recovery key, made {date}")))?;
-    }
-    tell("this is the only time that the recovery key is shown; it opens everything, as docs/keys.md says:");
-    let head = format!("# recovery key of {}, made {date}\n", settings.directory.display());
-    let written = out.write_all(head.as_bytes()).and_then(|()| out.write_all(identities.text.as_bytes()));
-    written.and_then(|()| out.flush()).map_err(|source| Error::Stdio { action: "write standard output", source })
+    // Shown first: one that could not be shown must not be let in.
+    let mut show = || {
+        tell("this is the only time that the recovery key is shown; docs/keys.md says how to use it:");
+        let head = format!("# recovery key of {}, made {date}\n", settings.directory.display());
+        let written = out.write_all(head.as_bytes()).and_then(|()| out.write_all(identities.text.as_bytes()));
+        written.and_then(|()| out.flush()).map_err(|source| Error::Stdio { action: "write standard output", source })
+    };
+    let comment = format!("recovery key, made {date}");
+    identities.recipients().iter().try_for_each(|recipient| add(settings, recipient, Some(&comment), &mut show))
 }
 
 /// Offers a recovery key to whoever sits at the terminal.

@@ -181,11 +181,12 @@ fn from_standard_input() -> Result<Option<SecretString>> {
     let mut input = input.lock();
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE));
     let mut byte = Zeroizing::new([0]);
-    while line.len() < MAX_PASSPHRASE {
+    loop {
         match input.read(&mut *byte).map_err(failed)? {
             0 if line.is_empty() => return Ok(None),
             0 => break,
             _ if byte[0] == b'\n' => break,
+            _ if line.len() == MAX_PASSPHRASE => return Err(failed(io::ErrorKind::FileTooLarge.into())),
             _ => line.push(byte[0]),
         }
     }

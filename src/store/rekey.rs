@@ -103,8 +103,14 @@ impl<'a> Rekeying<'a> {
         Ok(if has_taken_over { Resumed::KeyChanged } else { Resumed::Settled })
     }
 
-    /// Writes another list of recipients, and everything anew for them.
+    /// Writes another list of recipients, and everything anew for them. Refuses one with which the key would open nothing.
     pub fn change_list(&mut self, list: &RecipientList, key: &Key) -> Result<()> {
+        if list.is_empty() || !opens(key, list.recipients())? {
+            return Err(Error::Command {
+                message: "this key could open nothing any more".into(),
+                cure: "docker-credential-coffer key rotate replaces a key by a new one".into(),
+            });
+        }
         self.mark(&Change::default())?;
         self.apply(list, key)?;
         self.end()
@@ -129,7 +135,12 @@ impl<'a> Rekeying<'a> {
         let new_recipients = new.recipients();
         let gone = old.recipients().into_iter().filter(|own| list.contains(own) && !new_recipients.contains(own));
         let change = Change { old: gone.collect(), new: new_recipients };
-        prove(new, &change.new)?;
+        if !opens(new, &change.new)? {
+            return Err(Error::Command {
+                message: "the new key does not open what is encrypted to its recipient; nothing was changed".into(),
+                cure: "see that identity and recipient belong together".into(),
+            });
+        }
         self.mark(&change)?;
         change.new.iter().for_each(|new| list.add(new.clone(), None));
         self.apply(&list, old)?;
@@ -199,17 +210,11 @@ impl<'a> Rekeying<'a> {
     }
 }
 
-/// That a key opens what is written for it, before anything depends on it.
-fn prove(key: &Key, recipients: &[Recipient]) -> Result<()> {
-    let proof = b"proof";
-    let failed = Error::Command {
-        message: "the new key does not open what is encrypted to its recipient; nothing was changed".into(),
-        cure: "see that identity and recipient belong together".into(),
-    };
-    let file = encrypt(recipients, proof)?;
-    match decrypt(Path::new("a file for the new key"), &file, key) {
-        Ok(read) if *read == proof => Ok(()),
-        Ok(_) | Err(Error::WrongKey(_)) => Err(failed),
+/// Whether a key opens what is written for these recipients: seen before anything depends on it.
+fn opens(key: &Key, recipients: &[Recipient]) -> Result<bool> {
+    match decrypt(Path::new("a file for this key"), &encrypt(recipients, b"proof")?, key) {
+        Ok(read) => Ok(*read == b"proof"),
+        Err(Error::WrongKey(_)) => Ok(false),
         Err(error) => Err(error),
     }
 }
