@@ -96,10 +96,11 @@ fn refuse_foreign(settings: &Settings, wanted: Option<KeyHolder>) -> Result<()> 
 fn protect(target: &Target, recipient: Option<&str>, settings: &Settings) -> Result<()> {
     let wanted = if target.keyring { KeyHolder::Keyring } else { KeyHolder::File };
     refuse_foreign(settings, Some(wanted))?;
+    let rekeying = Rekeying::begin(settings)?;
     let old = open(settings)?;
     if let Some(identity) = &target.plugin {
         let identities = of_plugin(identity, recipient)?;
-        return change(settings, &old, identities, &Holder::File, false);
+        return change(settings, rekeying, &old, identities, &Holder::File, false);
     }
     let holder = if target.keyring {
         Holder::Keyring
@@ -109,13 +110,14 @@ fn protect(target: &Target, recipient: Option<&str>, settings: &Settings) -> Res
         Holder::File
     };
     if old.text().of_plugins.is_empty() {
-        return carry(settings, &old, &holder);
+        return carry(settings, rekeying, &old, &holder);
     }
-    change(settings, &old, Identities::generate(), &holder, false)
+    change(settings, rekeying, &old, Identities::generate(), &holder, false)
 }
 
 fn rotate(settings: &Settings) -> Result<()> {
     refuse_foreign(settings, None)?;
+    let rekeying = Rekeying::begin(settings)?;
     let kind = key::kind(settings)?;
     let old = open(settings)?;
     let holder = match (kind, &old.passphrase) {
@@ -129,16 +131,16 @@ fn rotate(settings: &Settings) -> Result<()> {
         (_, Some(passphrase)) => Holder::Sealed(passphrase.clone()),
         _ => Holder::File,
     };
-    change(settings, &old, Identities::generate(), &holder, true)
+    change(settings, rekeying, &old, Identities::generate(), &holder, true)
 }
 
+/// The key as it is now. To be called under the lock: one that is out of date would undo what it does not know of.
 fn open(settings: &Settings) -> Result<Key> {
     key::require_itself(settings, &Ask::Caller("to change how it is held".into()))
 }
 
 /// The same key, held in another way.
-fn carry(settings: &Settings, old: &Key, holder: &Holder) -> Result<()> {
-    let mut rekeying = Rekeying::begin(settings)?;
+fn carry(settings: &Settings, mut rekeying: Rekeying, old: &Key, holder: &Holder) -> Result<()> {
     rekeying.resume(old, |gone| key::forget(gone, settings.may_prompt))?;
     let list = rekeying.list_of(old)?;
     let of_keyring = key::place(settings) == Place::Keyring;
@@ -155,9 +157,15 @@ fn carry(settings: &Settings, old: &Key, holder: &Holder) -> Result<()> {
 }
 
 /// Another key in place of the old one. `is_rotation`: whether one that was interrupted need only be ended.
-fn change(settings: &Settings, old: &Key, new: Identities, holder: &Holder, is_rotation: bool) -> Result<()> {
+fn change(
+    settings: &Settings,
+    mut rekeying: Rekeying,
+    old: &Key,
+    new: Identities,
+    holder: &Holder,
+    is_rotation: bool,
+) -> Result<()> {
     let let_go = |gone: &[Recipient]| key::forget(gone, settings.may_prompt);
-    let mut rekeying = Rekeying::begin(settings)?;
     let resumed = rekeying.resume(old, let_go)?;
     let new = key::of(settings, &Ask::Caller("to see that the new key works".into()), new)?;
     let is_done = new.recipients().iter().all(|new| old.recipients().contains(new));

@@ -88,10 +88,12 @@ fn open(settings: &Settings) -> Result<Key> {
     if key.is_free && !is_listed { key::require_itself(settings, &ask) } else { Ok(key) }
 }
 
-fn begin<'a>(settings: &'a Settings, key: &Key) -> Result<Rekeying<'a>> {
+/// The right to change the list, with the key as it is then, and with what a killed command had begun at its end.
+fn begin(settings: &Settings) -> Result<(Rekeying<'_>, Key)> {
     let mut rekeying = Rekeying::begin(settings)?;
-    rekeying.resume(key, |gone| key::forget(gone, settings.may_prompt))?;
-    Ok(rekeying)
+    let key = open(settings)?;
+    rekeying.resume(&key, |gone| key::forget(gone, settings.may_prompt))?;
+    Ok((rekeying, key))
 }
 
 /// `announce` is called when nothing stands in the way any more, and before anything is changed.
@@ -101,8 +103,7 @@ fn add(
     comment: Option<&str>,
     announce: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    let key = open(settings)?;
-    let mut rekeying = begin(settings, &key)?;
+    let (mut rekeying, key) = begin(settings)?;
     let mut list = rekeying.list_of(&key)?;
     announce()?;
     if !list.contains(recipient) {
@@ -115,8 +116,7 @@ fn add(
 }
 
 fn remove(settings: &Settings, recipient: &Recipient) -> Result<()> {
-    let key = open(settings)?;
-    let mut rekeying = begin(settings, &key)?;
+    let (mut rekeying, key) = begin(settings)?;
     let mut list = rekeying.list_of(&key)?;
     if list.contains(recipient) {
         list.remove(recipient);

@@ -14,8 +14,11 @@ use super::identities::Identities;
 use crate::error::Result;
 use crate::settings::Settings;
 
-/// The most that is read of an entry. Identities are 74 bytes each.
+/// The most that is read of an entry.
 const MAX_ENTRY: usize = 16 << 10;
+
+/// As much as nearly every entry takes: a larger buffer would cost more to wipe than to fill.
+const USUAL_ENTRY: usize = 512;
 
 /// What an entry was made of: the sealed file as it is, or the OS keyring.
 pub enum Origin<'a> {
@@ -94,16 +97,22 @@ mod kernel {
     use linux_keyutils::{KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
     use zeroize::Zeroizing;
 
-    use super::MAX_ENTRY;
+    use super::{MAX_ENTRY, USUAL_ENTRY};
     use crate::error::{Error, Result};
 
     pub fn read(name: &str) -> Option<Zeroizing<Vec<u8>>> {
         let key = keyring().and_then(|keyring| keyring.search(name)).ok()?;
-        let mut entry = Zeroizing::new(vec![0; MAX_ENTRY]);
-        // The length of the entry, even if it is longer than the buffer.
-        let length = key.read(&mut *entry).ok().filter(|length| *length <= MAX_ENTRY)?;
-        entry.truncate(length);
-        Some(entry)
+        let mut room = USUAL_ENTRY;
+        loop {
+            let mut entry = Zeroizing::new(vec![0; room]);
+            // The length of the entry, even if it is longer than the buffer.
+            let length = key.read(&mut *entry).ok().filter(|length| *length <= MAX_ENTRY)?;
+            if length <= room {
+                entry.truncate(length);
+                return Some(entry);
+            }
+            room = length;
+        }
     }
 
     pub fn write(name: &str, entry: &[u8], time: Duration) -> Result<()> {

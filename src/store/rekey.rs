@@ -75,7 +75,7 @@ impl<'a> Rekeying<'a> {
         Ok(Self { settings, lock, left: Vec::new() })
     }
 
-    /// Ends what a killed command had begun. `key` is the one that is found now. `let_go` takes the other one from where it may
+    /// Ends what a killed command had begun. `key` is the one that is found now, under the lock. `let_go` takes the other one from where it may
     /// still be kept.
     pub fn resume(&mut self, key: &Key, let_go: impl FnOnce(&[Recipient]) -> Result<()>) -> Result<Resumed> {
         let Some(change) = self.under_way()? else { return Ok(Resumed::Nothing) };
@@ -153,7 +153,7 @@ impl<'a> Rekeying<'a> {
         self.end()
     }
 
-    /// The list, if the key is on it. Another process may have changed the key since it was opened.
+    /// The list, if the key is on it: one that opens nothing has nothing to say about who can read.
     pub fn list_of(&self, key: &Key) -> Result<RecipientList> {
         let list = age_dir::read_recipients(self.settings)?;
         let own = key.recipients();
