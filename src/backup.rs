@@ -5,8 +5,8 @@
 //! DIR/backups/<path>/<moment>-undone.age     the same, of what a copy that was put back took the place of
 //! ```
 //!
-//! `age -d -i identities FILE` gives the file back without this program. The names are percent-encoded as in the store;
-//! moments are in UTC.
+//! `age -d -i identities FILE` gives the file back without this program. The names are made as in the store, so that whoever
+//! encrypts everything to another key finds them; moments are in UTC.
 
 use std::path::{Path, PathBuf};
 
@@ -18,7 +18,7 @@ use crate::file_name::{decode, encode};
 use crate::files;
 use crate::settings::Settings;
 use crate::store::Shelf;
-use crate::store::age_dir::AgeDir;
+use crate::store::age_dir::{self, AgeDir};
 
 /// Marks a copy that is not to be put back: what stood there before an older one was.
 const UNDONE: &str = "-undone";
@@ -44,7 +44,7 @@ pub struct Backup {
 ///
 /// The newest copy serves again if it is the same, so that a run that was killed and is run again leaves one.
 pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> Result<PathBuf> {
-    let store = AgeDir::new(settings, Shelf::Logins, settings.may_prompt);
+    let store = AgeDir::new(settings, Shelf::Logins);
     let directory = directory_of(settings, path);
     if let (Some(newest), Reason::Scrubbed) = (newest(settings, path)?, reason)
         && *newest.bytes == bytes
@@ -67,23 +67,19 @@ pub fn newest(settings: &Settings, path: &Path) -> Result<Option<Backup>> {
     // Moments are written so that their order is the names' order.
     let Some(name) = names.filter(|name| is_copy(name)).max() else { return Ok(None) };
     let path = directory_of(settings, path).join(name);
-    let store = AgeDir::new(settings, Shelf::Logins, settings.may_prompt);
+    let store = AgeDir::new(settings, Shelf::Logins);
     Ok(store.unseal(&path)?.map(|bytes| Backup { path, bytes }))
 }
 
 /// The files of which there are copies. One whose path was too long for a name is left out, and must be named.
 pub fn files(settings: &Settings) -> Result<Vec<PathBuf>> {
-    let entries = files::entries(&root(settings))?;
+    let entries = files::entries(&age_dir::backups(settings))?;
     let names = entries.iter().filter_map(|entry| decode(entry.file_name().to_str()?));
     Ok(names.map(PathBuf::from).collect())
 }
 
-fn root(settings: &Settings) -> PathBuf {
-    settings.directory.join("backups")
-}
-
 fn directory_of(settings: &Settings, path: &Path) -> PathBuf {
-    root(settings).join(encode(&path.to_string_lossy()))
+    age_dir::backups(settings).join(encode(&path.to_string_lossy()))
 }
 
 fn is_copy(name: &str) -> bool {
@@ -96,7 +92,7 @@ fn free_name(directory: &Path, reason: Reason) -> PathBuf {
     let mut seconds = Timestamp::now().as_second();
     loop {
         let moment = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-        let path = directory.join(format!("{}{mark}.age", moment.strftime("%Y%m%dT%H%M%SZ")));
+        let path = directory.join(format!("{}{mark}.age", moment.strftime("%Y%m%dt%H%M%Sz")));
         if path.symlink_metadata().is_err() {
             return path;
         }

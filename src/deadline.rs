@@ -4,7 +4,8 @@
 //! standard input that never comes, a keyring behind its prompt, a file on a dead network mount), the
 //! process answers first, and says what it was waiting for.
 //!
-//! Work that has a limit of its own (another helper, minting) stays below this one.
+//! Work that has a limit of its own (another helper, minting) stays below this one. What must not outlive the
+//! process (a prompt, a terminal without its echo) is cleaned up first: see [`if_time_is_up`].
 
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,9 +20,12 @@ pub const LIMIT: Duration = Duration::from_secs(19);
 struct State {
     waiting_for: &'static str,
     answering: bool,
+    clean_up: Vec<(u64, Box<dyn FnOnce() + Send>)>,
+    registered: u64,
 }
 
-static STATE: Mutex<State> = Mutex::new(State { waiting_for: "its own work", answering: false });
+static STATE: Mutex<State> =
+    Mutex::new(State { waiting_for: "its own work", answering: false, clean_up: Vec::new(), registered: 0 });
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -32,7 +36,10 @@ fn state() -> MutexGuard<'static, State> {
 pub fn start(limit: Duration, give_up: fn(&Error)) {
     let watch = move || {
         thread::sleep(limit);
-        let state = state();
+        let mut state = state();
+        for (_, clean_up) in state.clean_up.drain(..).rev() {
+            clean_up();
+        }
         if !state.answering {
             give_up(&Error::TimedOut { seconds: limit.as_secs(), what: state.waiting_for });
         }
@@ -50,4 +57,24 @@ pub fn waiting_for(what: &'static str) {
 /// Says that the answer is being written. Does not return once time was up.
 pub fn answering() {
     state().answering = true;
+}
+
+/// Has something done before the process gives up, as long as what is returned lives. It must not wait for anything.
+#[must_use]
+pub fn if_time_is_up(clean_up: impl FnOnce() + Send + 'static) -> CleanUp {
+    let mut state = state();
+    state.registered += 1;
+    let number = state.registered;
+    state.clean_up.push((number, Box::new(clean_up)));
+    CleanUp(number)
+}
+
+/// That something is to be cleaned up. Not any more when dropped.
+#[derive(Debug)]
+pub struct CleanUp(u64);
+
+impl Drop for CleanUp {
+    fn drop(&mut self) {
+        state().clean_up.retain(|(number, _)| *number != self.0);
+    }
 }

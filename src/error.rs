@@ -133,14 +133,45 @@ pub enum Error {
     /// The key is there, but could not open what would be written.
     #[error("the key is not among the recipients in {}", .0.display())]
     NotARecipient(PathBuf),
-    /// The key is there, in a form that needs more than this program can do.
+    /// age refuses to write for these recipients together.
+    #[error("the recipients cannot be written for together: post-quantum ones stand among themselves alone")]
+    Incompatible,
+    /// The key file is there, and is of no use; says why, never what it holds.
     #[error("{} {problem}", path.display())]
     UnusableKey {
         /// The identity file.
         path: PathBuf,
-        /// What it holds instead of a plain identity.
+        /// What is wrong with it.
         problem: &'static str,
     },
+    /// The key file has a line that is neither an identity nor a comment. It may be secret.
+    #[error("{}:{line}: not an age identity", path.display())]
+    NotIdentities {
+        /// The identity file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// The key is there, and needs a person to open it; says why nobody did.
+    #[error("the key in {} is locked: {reason}", path.display())]
+    Locked {
+        /// The identity file.
+        path: PathBuf,
+        /// Why it was not opened.
+        reason: &'static str,
+    },
+    /// The passphrase does not open the key.
+    #[error("the passphrase does not open the key in {}", .0.display())]
+    WrongPassphrase(PathBuf),
+    /// A plugin of age is not there.
+    #[error("age-plugin-{0} is not installed")]
+    NoPlugin(String),
+    /// A plugin of age failed; its own words.
+    #[error("an age plugin failed: {0}")]
+    Plugin(String),
+    /// The kernel's keyring cannot be used; says why.
+    #[error("the kernel's keyring cannot be used: {0}")]
+    NoKernelKeyring(String),
 
     /// There is no OS keyring, or it did not answer; says what it said.
     #[error("the OS keyring cannot be reached: {0}")]
@@ -243,7 +274,15 @@ impl Error {
             Self::NotARecipient(path) => {
                 format!("bring back the key that the store was made with, or add this one's recipient to {}", path.display())
             }
-            Self::UnusableKey { .. } => "put a plain identity (age-keygen) there, or name one with COFFER_IDENTITY_FILE".into(),
+            Self::Incompatible => "see docker-credential-coffer recipients list, and remove one".into(),
+            Self::UnusableKey { .. } | Self::NotIdentities { .. } => "bring back the key that was there, or name it with COFFER_IDENTITY_FILE".into(),
+            Self::Locked { .. } => "unlock it in a terminal: docker-credential-coffer unlock".into(),
+            Self::WrongPassphrase(_) => {
+                "try again; without the passphrase, the recovery key opens the store (COFFER_IDENTITY_FILE)".into()
+            }
+            Self::NoPlugin(name) => format!("install age-plugin-{name} where the PATH finds it"),
+            Self::Plugin(_) => "see that the token is plugged in, and touch it when it blinks".into(),
+            Self::NoKernelKeyring(_) => "call unlock outside of the container, or keep the key in the OS keyring".into(),
             Self::NoKeyring(_) => {
                 "start a Secret Service such as gnome-keyring in this session, or keep the key in a file: [age] key = \"file\"".into()
             }

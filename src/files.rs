@@ -5,11 +5,11 @@
 //! never follow what is not a regular file into a wait. It knows nothing of what the files mean.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustix::fs::OFlags;
 use tempfile::{NamedTempFile, TempPath};
@@ -155,16 +155,29 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Replaces `path` as [`write()`] does, with the mode given.
 pub fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let directory = parent(path);
-    let temporary = beside(path, bytes, fs::Permissions::from_mode(mode), adopter(directory))?;
+    let temporary = unsynced(path, bytes, fs::Permissions::from_mode(mode), adopter(parent(path)))?;
+    settle(temporary, path)
+}
+
+/// Replaces `path` as [`write()`] does, as if it had been written at a moment.
+pub fn write_as_of(path: &Path, bytes: &[u8], modified: SystemTime) -> Result<()> {
+    let temporary = unsynced(path, bytes, fs::Permissions::from_mode(0o600), adopter(parent(path)))?;
+    temporary.as_file().set_modified(modified).map_err(Error::file("date", path))?;
+    settle(temporary, path)
+}
+
+/// Gives a file that was written its name.
+fn settle(temporary: NamedTempFile, path: &Path) -> Result<()> {
+    // Before the rename: otherwise a crash may leave the new name with nothing in it.
+    temporary.as_file().sync_all().map_err(Error::file("write", path))?;
     temporary.persist(path).map_err(|error| Error::file("replace", path)(error.error))?;
-    sync_directory(directory)
+    sync_directory(parent(path))
 }
 
 /// A temporary file beside `path`, written and on the disk, that is to take its place. Removed when dropped.
 pub fn beside(path: &Path, bytes: &[u8], mode: fs::Permissions, owner: Option<(u32, u32)>) -> Result<NamedTempFile> {
     let temporary = unsynced(path, bytes, mode, owner)?;
-    // Before the rename: otherwise a crash may leave the new name with nothing in it.
+    // Before whatever rename: otherwise a crash may leave the new name with nothing in it.
     temporary.as_file().sync_all().map_err(Error::file("write", path))?;
     Ok(temporary)
 }
@@ -249,6 +262,44 @@ pub fn remove(path: &Path) -> Result<bool> {
         Err(error) if is_absent(&error) => Ok(false),
         Err(error) => Err(Error::file("remove", path)(error)),
     }
+}
+
+/// Replaces `path` as [`write()`] does, and then overwrites what it held, as far as the file system lets one.
+pub fn write_over(path: &Path, bytes: &[u8]) -> Result<()> {
+    let old = OpenOptions::new().write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).ok();
+    write(path, bytes)?;
+    // Only now that no name leads there: a kill meanwhile would leave half a file.
+    if let Some(old) = old {
+        overwrite(&old, 0);
+    }
+    Ok(())
+}
+
+/// Removes a file, and then overwrites what it held, as far as the file system lets one. Whether it was there.
+pub fn remove_over(path: &Path) -> Result<bool> {
+    let old = OpenOptions::new().write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).ok();
+    let removed = remove(path)?;
+    path.parent().map_or(Ok(()), sync_directory)?;
+    // Only now that no name leads there: a kill meanwhile would leave half a file.
+    if let Some(old) = old {
+        overwrite(&old, 0);
+    }
+    Ok(removed)
+}
+
+/// Writes zeros over a file that is about to be let go of. Whether that had to be left undone, because more than `links` names
+/// lead to it: another link is another's file.
+///
+/// Best effort: a file system that writes elsewhere, a snapshot or a backup keeps the old bytes.
+pub fn overwrite(mut file: &File, links: u64) -> bool {
+    let Ok(metadata) = file.metadata() else { return false };
+    if metadata.nlink() > links {
+        return true;
+    }
+    let zeros = vec![0; usize::try_from(metadata.len()).unwrap_or_default()];
+    // Nothing depends on it.
+    let _ = file.rewind().and_then(|()| file.write_all(&zeros)).and_then(|()| file.sync_all());
+    false
 }
 
 /// What a directory holds, by name; nothing if it does not exist. Temporary files are left out.

@@ -5,7 +5,7 @@
 //! let go of, as far as a file system lets that reach them.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, Write};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -186,18 +186,9 @@ fn discard(temporary: TempPath) -> Result<Change> {
     files::sync_directory(files::parent(&path)).map(|()| change)
 }
 
-/// Writes zeros over a file that has no more than `links` names, so that nobody else's copy is lost.
-///
-/// Best effort: a file system that writes elsewhere, a snapshot or a backup keeps the old bytes. It is why what has lain
-/// there should be changed anyway.
-fn overwrite(mut file: &File, links: u64) -> Change {
-    let Ok(metadata) = file.metadata() else { return Change::Made };
-    if metadata.nlink() > links {
-        return Change::MadeBesideLink;
-    }
-    let zeros = vec![0; usize::try_from(metadata.len()).unwrap_or_default()];
-    let _ = file.rewind().and_then(|()| file.write_all(&zeros)).and_then(|()| file.sync_all());
-    Change::Made
+/// Overwrites what is let go of, which nobody but who wrote it there may miss.
+fn overwrite(file: &File, links: u64) -> Change {
+    if files::overwrite(file, links) { Change::MadeBesideLink } else { Change::Made }
 }
 
 #[cfg(test)]

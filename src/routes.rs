@@ -77,7 +77,7 @@ pub fn aws_sessions(settings: &Settings) -> Box<dyn Store + '_> {
 
 fn open(settings: &Settings, shelf: Shelf, may_prompt: bool) -> Box<dyn Store + '_> {
     match settings.store {
-        StoreKind::Age => Box::new(AgeDir::new(settings, shelf, may_prompt)),
+        StoreKind::Age => Box::new(AgeDir::new(settings, shelf)),
         StoreKind::Keyring => Box::new(Keyring::new(shelf, may_prompt)),
     }
 }

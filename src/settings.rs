@@ -23,6 +23,9 @@ const MAX_CONFIG: u64 = 1 << 20;
 /// The most that `[ecr] timeout` may say: clients wait for 20 s in all.
 const MAX_TIME_TO_MINT: Duration = Duration::from_secs(15);
 
+/// How long the key stays unlocked unless somebody says otherwise: a working day.
+const UNLOCK_FOR: Duration = Duration::from_secs(8 * 3600);
+
 /// All settings, with their defaults filled in.
 #[derive(Debug)]
 pub struct Settings {
@@ -38,6 +41,8 @@ pub struct Settings {
     pub identity_file: Option<PathBuf>,
     /// Whether somebody may be asked something: neither `COFFER_NO_PROMPT` nor `CI` is set.
     pub may_prompt: bool,
+    /// How long `unlock` opens the key for.
+    pub unlock_for: Duration,
     /// How ECR tokens are minted.
     pub ecr: EcrSettings,
     /// The `[[registry]]` rules, in order.
@@ -96,7 +101,6 @@ struct Document {
 #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
 struct AgeTable {
     key: Option<KeyHolder>,
-    /// Checked, and kept for the command that unlocks.
     #[serde(deserialize_with = "some_span_of_time")]
     unlock_for: Option<Duration>,
 }
@@ -116,6 +120,7 @@ impl Settings {
             key: document.age.key,
             identity_file: absolute("COFFER_IDENTITY_FILE")?,
             may_prompt: variable("COFFER_NO_PROMPT").is_none() && variable("CI").is_none(),
+            unlock_for: document.age.unlock_for.unwrap_or(UNLOCK_FOR),
             ecr: document.ecr,
             rules: document.registry.into_iter().map(toml::Spanned::into_inner).collect(),
         })
@@ -163,7 +168,8 @@ fn some_span_of_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Optio
     span_of_time(deserializer).map(Some)
 }
 
-fn parse_span(text: &str) -> Option<Duration> {
+/// A whole number and its unit, `s`, `m` or `h`; not zero.
+pub fn parse_span(text: &str) -> Option<Duration> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let seconds = match unit {
         "s" => 1,

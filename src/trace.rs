@@ -1,6 +1,7 @@
 //! What `COFFER_LOG=debug` shows on standard error: which way a request went, never a secret.
 //!
-//! Nothing is written by default, and nothing is ever written to a file.
+//! Nothing is written by default but what a person must do for a request to go on (touch a token), and nothing is ever
+//! written to a file.
 
 use std::io::{self, Write};
 use std::sync::LazyLock;
@@ -12,4 +13,9 @@ pub fn debug(line: impl FnOnce() -> String) {
     if *ON {
         let _ = writeln!(io::stderr(), "coffer: {}", line());
     }
+}
+
+/// Writes one line that a person must see now.
+pub fn tell(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
 }

@@ -14,12 +14,17 @@ mod completions;
 mod doctor;
 mod explain;
 mod export;
+mod key;
+mod key_show;
 mod kubelet;
+mod lock;
 mod ls;
 mod mfa;
 mod migrate;
 pub mod plugin;
+mod recipients;
 mod setup;
+mod unlock;
 
 /// This program's name on the PATH.
 const PROGRAM: &str = "docker-credential-coffer";
@@ -48,6 +53,10 @@ enum Command {
     Doctor(doctor::Arguments),
     Export(export::Arguments),
     Mfa(mfa::Arguments),
+    Unlock(unlock::Arguments),
+    Lock(lock::Arguments),
+    Key(key::Arguments),
+    Recipients(recipients::Arguments),
     Kubelet(kubelet::Arguments),
     Completions(completions::Arguments),
     Man(completions::ManArguments),
@@ -63,7 +72,7 @@ impl Arguments {
     pub fn run(&self, out: &mut dyn Write) -> Result<()> {
         let settings = Settings::load;
         match &self.command {
-            Command::Setup(arguments) => setup::run(arguments, settings()?),
+            Command::Setup(arguments) => setup::run(arguments, settings()?, out),
             Command::Migrate(arguments) => migrate::run(arguments, &settings()?, out),
             Command::Audit(arguments) => audit::run(arguments, out),
             Command::Ls(_) => ls::run(&settings()?, out),
@@ -72,6 +81,10 @@ impl Arguments {
             Command::Doctor(arguments) => doctor::run(arguments, &settings(), out),
             Command::Export(arguments) => export::run(arguments, &settings()?, out),
             Command::Mfa(arguments) => mfa::run(arguments, &settings()?),
+            Command::Unlock(arguments) => unlock::run(arguments, &settings()?),
+            Command::Lock(_) => lock::run(&settings()?),
+            Command::Key(arguments) => key::run(arguments, &settings()?, out),
+            Command::Recipients(arguments) => recipients::run(arguments, &settings()?, out),
             Command::Kubelet(_) => kubelet::run(&settings()?, out),
             Command::Completions(arguments) => completions::run(arguments, out),
             Command::Man(_) => completions::man(out),
@@ -109,4 +122,28 @@ fn tell(line: impl std::fmt::Display) {
 fn printable(line: &str) -> String {
     let indent = line.len() - line.trim_start_matches(' ').len();
     format!("{:indent$}{}", "", one_line(line))
+}
+
+/// Whether the person at the terminal says yes. Without a terminal there is nobody to ask, and nobody does.
+fn agrees(question: &str) -> Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    tell(question);
+    let mut answer = String::new();
+    let read = io::stdin().lock().read_line(&mut answer);
+    read.map_err(|source| Error::Stdio { action: "read the answer", source })?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// That some credentials could not be encrypted again, since they could not be opened before either.
+fn report_left(left: &[Error]) -> Result<()> {
+    left.iter().for_each(tell);
+    match left.len() {
+        0 => Ok(()),
+        count => Err(Error::Command {
+            message: format!("done, but for what could not be opened, and was left as it is: {count} of the files"),
+            cure: "bring back the key that opens them, or erase them and log in again".into(),
+        }),
+    }
 }

@@ -16,24 +16,20 @@ use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use age::x25519;
 use zeroize::Zeroizing;
 
-use super::age_file::{decrypt, encrypt, parse_recipients};
+use super::age_file::{decrypt, encrypt};
 use super::{Held, Listing, Shelf, Store};
 use crate::credential::{Credential, Login};
 use crate::error::{Error, Result};
 use crate::file_name::{decode, encode, is_name};
 use crate::files::{self, Batch, Lock, Privacy};
-use crate::key::{self, Key};
+use crate::key::{self, Ask, Holder, Key, Own, Place, RecipientList};
 use crate::server::ServerKey;
 use crate::settings::Settings;
 
-/// The longest age file that is opened: a request of 1 MiB, every byte of it escaped, and then some.
-const MAX_FILE: u64 = 8 << 20;
-
-/// The longest copy of another program's file that is opened.
-const MAX_SEALED: u64 = 80 << 20;
+/// The longest age file that is opened: another program's file, of which a copy is kept, and then some. A credential is shorter.
+pub(super) const MAX_FILE: u64 = 80 << 20;
 
 /// A recipients file longer than this is not one.
 const MAX_RECIPIENTS: u64 = 1 << 20;
@@ -49,31 +45,34 @@ pub struct AgeDir<'a> {
     settings: &'a Settings,
     root: PathBuf,
     shelf: Shelf,
-    may_prompt: bool,
     key: OnceCell<Key>,
 }
 
 impl<'a> AgeDir<'a> {
-    /// The store of these settings for one kind of credential. Touches nothing. `may_prompt` says whether the
-    /// key's holder may ask to be unlocked.
-    pub fn new(settings: &'a Settings, shelf: Shelf, may_prompt: bool) -> Self {
-        let root = match shelf {
-            Shelf::Logins => logins(settings),
-            Shelf::EcrTokens => settings.directory.join("ecr"),
-            Shelf::AwsSessions => settings.directory.join("aws"),
-        };
-        Self { settings, root, shelf, may_prompt, key: OnceCell::new() }
+    /// The store of these settings for one kind of credential. Touches nothing.
+    pub fn new(settings: &'a Settings, shelf: Shelf) -> Self {
+        Self { settings, root: root(settings, shelf), shelf, key: OnceCell::new() }
     }
 
-    /// Makes what a first `put` would make: the directory, the key, and the list of recipients.
-    pub fn initialise(&self) -> Result<()> {
+    /// Makes what a first `put` would make: the directory, the key, and the list of recipients. The key is held by `holder`,
+    /// or as the settings say.
+    pub fn initialise(&self, holder: Option<&Holder>) -> Result<()> {
         let lock = self.lock()?;
-        self.recipients(&lock).map(drop)
+        self.recipients(&lock, holder, &Ask::Caller("to list who can read the store".into())).map(drop)
     }
 
     /// Whether there is a list of recipients, so that credentials can be written.
     pub fn is_initialised(&self) -> bool {
-        self.recipients_path().is_file()
+        recipients_path(self.settings).is_file()
+    }
+
+    /// Who may be asked for a credential of this shelf. A token can sooner be minted than a key opened.
+    fn ask(&self, server: &ServerKey) -> Ask {
+        match self.shelf {
+            Shelf::Logins => Ask::Person(format!("to open {server}")),
+            Shelf::EcrTokens => Ask::Never,
+            Shelf::AwsSessions => Ask::Person("to open the AWS session of an MFA device".into()),
+        }
     }
 
     fn lock(&self) -> Result<Lock> {
@@ -98,39 +97,41 @@ impl<'a> AgeDir<'a> {
         self.root.join(encode(server.name()))
     }
 
-    fn recipients_path(&self) -> PathBuf {
-        logins(self.settings).join(".age-recipients")
-    }
-
     /// Everyone who must be able to read what is written, the key's own holder among them. Makes the key, if there is none
     /// to be found and nothing that another one would have to open.
-    fn recipients(&self, _lock: &Lock) -> Result<Vec<x25519::Recipient>> {
-        let path = self.recipients_path();
-        let mut text = files::read(&path, MAX_RECIPIENTS, Privacy::Unshared)?.unwrap_or_default();
-        let listed = if text.is_empty() { Vec::new() } else { parse_recipients(&path, &text)? };
-        let is_listed = |own: &String| listed.iter().any(|recipient| recipient.to_string() == *own);
-        let own = key::recipients(self.settings)?;
-        if own.iter().any(is_listed) {
-            return Ok(listed);
-        }
-        let own = match (own.is_empty(), is_empty(&logins(self.settings))?) {
-            // The key of a store that was made already is out of reach, not missing: worth a login, not a token.
-            (true, true) if self.shelf != Shelf::Logins && !listed.is_empty() => {
-                return Err(key::missing(self.settings));
+    fn recipients(&self, _lock: &Lock, holder: Option<&Holder>, ask: &Ask) -> Result<RecipientList> {
+        let path = recipients_path(self.settings);
+        let mut list = read_recipients(self.settings)?;
+        let own = match key::own(self.settings)? {
+            // Who is listed was so when the key could be seen; nobody is asked for a passphrase to write.
+            Own::Unknown if !list.is_empty() => return Ok(list),
+            Own::Unknown => key::require(self.settings, ask)?.recipients(),
+            Own::Known(own) if own.iter().any(|own| list.contains(own)) => return Ok(list),
+            Own::Known(_) if !list.is_empty() && !holds_nothing(self.settings)? => {
+                return Err(Error::NotARecipient(path));
             }
-            (true, true) => key::create(self.settings, self.may_prompt)?.recipients(),
-            (true, false) => return Err(key::missing(self.settings)),
-            (false, false) if !listed.is_empty() => return Err(Error::NotARecipient(path)),
-            (false, _) => own,
+            // Another store's, in the same keyring. A key of two stores could not be changed in one without closing the other.
+            Own::Known(_)
+                if list.is_empty()
+                    && key::place(self.settings) == Place::Keyring
+                    && holds_nothing(self.settings)? =>
+            {
+                key::create(self.settings, holder, self.settings.may_prompt)?
+            }
+            Own::Known(own) => own,
+            Own::None if !holds_nothing(self.settings)? => return Err(key::missing(self.settings)),
+            // The key of a store that was made already is out of reach, not missing: worth a login, not a token.
+            Own::None if self.shelf != Shelf::Logins && !list.is_empty() => return Err(key::missing(self.settings)),
+            Own::None => key::create(self.settings, holder, self.settings.may_prompt)?,
         };
-        if text.last().is_some_and(|byte| *byte != b'\n') {
-            text.push(b'\n');
+        if own.is_empty() {
+            return Err(Error::NotARecipient(path));
         }
         for recipient in own {
-            text.extend_from_slice(format!("{recipient}\n").as_bytes());
+            list.add(recipient, None);
         }
-        files::write(&path, &text)?;
-        parse_recipients(&path, &text)
+        files::write(&path, list.text().as_bytes())?;
+        Ok(list)
     }
 
     /// Decrypts a file; `None` if it has gone meanwhile.
@@ -144,21 +145,22 @@ impl<'a> AgeDir<'a> {
     /// Encrypts something else that is the user's to everyone who can read the store, and writes it to `path`.
     pub fn seal(&self, path: &Path, plaintext: &[u8]) -> Result<()> {
         let lock = self.lock()?;
-        files::write(path, &encrypt(&self.recipients(&lock)?, plaintext)?)
+        let recipients = self.recipients(&lock, None, &Ask::Never)?;
+        files::write(path, &encrypt(recipients.recipients(), plaintext)?)
     }
 
     /// What was sealed; `None` if it is not there.
     pub fn unseal(&self, path: &Path) -> Result<Option<Zeroizing<Vec<u8>>>> {
-        let Some(bytes) = files::read(path, MAX_SEALED, Privacy::Private)? else { return Ok(None) };
-        decrypt(path, &bytes, self.key()?).map(Some)
+        let Some(bytes) = files::read(path, MAX_FILE, Privacy::Private)? else { return Ok(None) };
+        decrypt(path, &bytes, self.key(&Ask::Person("to read a backup".into()))?).map(Some)
     }
 
     /// The key, which is opened once.
-    fn key(&self) -> Result<&Key> {
+    fn key(&self, ask: &Ask) -> Result<&Key> {
         match self.key.get() {
             Some(key) => Ok(key),
             None => {
-                let key = key::require(self.settings, self.may_prompt)?;
+                let key = key::require(self.settings, ask)?;
                 Ok(self.key.get_or_init(|| key))
             }
         }
@@ -172,7 +174,7 @@ impl<'a> AgeDir<'a> {
         let (server, username) = match (decode(directory), decode(&file.stem)) {
             (Some(server), Some(username)) => (server, username),
             // A name that was shortened stands only inside.
-            _ => match self.open(&file.path, &key::require(self.settings, false)?)? {
+            _ => match self.open(&file.path, &key::require(self.settings, &Ask::Never)?)? {
                 Some(login) => (login.server, login.username),
                 None => return Ok(None),
             },
@@ -194,7 +196,14 @@ impl Store for AgeDir<'_> {
             let Some(file) = newest(credential_files(&directory)?) else { return Ok(None) };
             self.check()?;
             files::check_directory(&directory, Privacy::Unshared)?;
-            if let Some(login) = self.open(&file.path, self.key()?)? {
+            let opened = match self.open(&file.path, self.key(&self.ask(server))?) {
+                // Another key may have taken over since this one was unlocked, or a moment ago.
+                Err(Error::WrongKey(_)) if self.key(&self.ask(server))?.is_free => {
+                    self.open(&file.path, &key::require_itself(self.settings, &self.ask(server))?)
+                }
+                opened => opened,
+            };
+            if let Some(login) = opened? {
                 return agreed(server, &file, login).map(Some);
             }
             if looks.next().is_none() {
@@ -209,13 +218,13 @@ impl Store for AgeDir<'_> {
 
     fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()> {
         let lock = self.lock()?;
-        let recipients = self.recipients(&lock)?;
+        let recipients = self.recipients(&lock, None, &Ask::Never)?;
         let directory = self.directory_of(server);
         files::create_directory(&directory)?;
         files::check_directory(&directory, Privacy::Unshared)?;
         lock.sweep(&directory)?;
         let path = path_in(&directory, credential);
-        files::write(&path, &encrypt(&recipients, &Login::to_json(server.name(), credential))?)?;
+        files::write(&path, &encrypt(recipients.recipients(), &Login::to_json(server.name(), credential))?)?;
         // Only now, so that a kill leaves two rather than none.
         remove_others(&directory, &path)?;
         files::sync_directory(&directory)
@@ -224,7 +233,7 @@ impl Store for AgeDir<'_> {
     /// Sweeps and writes in the manner of `put`, but locks once and waits for the disk once.
     fn put_all(&self, credentials: &[(ServerKey, Credential)]) -> Result<()> {
         let lock = self.lock()?;
-        let recipients = self.recipients(&lock)?;
+        let recipients = self.recipients(&lock, None, &Ask::Never)?;
         let mut batch = Batch::new(&self.root);
         let mut replaced = Vec::new();
         for (server, credential) in credentials {
@@ -235,7 +244,7 @@ impl Store for AgeDir<'_> {
                 lock.sweep(&directory)?;
                 replaced.push(path.clone());
             }
-            batch.write(path, &encrypt(&recipients, &Login::to_json(server.name(), credential))?)?;
+            batch.write(path, &encrypt(recipients.recipients(), &Login::to_json(server.name(), credential))?)?;
         }
         batch.finish()?;
         // What a crash would leave of these is older than what counts.
@@ -276,7 +285,44 @@ impl Store for AgeDir<'_> {
 
 /// Where logins lie, and the recipients of everything.
 fn logins(settings: &Settings) -> PathBuf {
-    settings.directory.join("store")
+    root(settings, Shelf::Logins)
+}
+
+/// Where the credentials of a kind lie.
+pub(super) fn root(settings: &Settings, shelf: Shelf) -> PathBuf {
+    settings.directory.join(match shelf {
+        Shelf::Logins => "store",
+        Shelf::EcrTokens => "ecr",
+        Shelf::AwsSessions => "aws",
+    })
+}
+
+/// Where copies of other programs' files lie, each in a directory of its file's name.
+pub fn backups(settings: &Settings) -> PathBuf {
+    settings.directory.join("backups")
+}
+
+/// Every place in which something is kept that the key opens.
+pub(super) fn roots(settings: &Settings) -> [PathBuf; 4] {
+    let root = |shelf| root(settings, shelf);
+    [root(Shelf::Logins), root(Shelf::AwsSessions), root(Shelf::EcrTokens), backups(settings)]
+}
+
+/// Whether nothing is held that a new key could not open, and that could not be had again.
+fn holds_nothing(settings: &Settings) -> Result<bool> {
+    Ok(is_empty(&logins(settings))? && is_empty(&backups(settings))?)
+}
+
+/// The list of recipients.
+pub fn recipients_path(settings: &Settings) -> PathBuf {
+    logins(settings).join(".age-recipients")
+}
+
+/// Who can read what is written. Empty, if the store has not been made yet.
+pub fn read_recipients(settings: &Settings) -> Result<RecipientList> {
+    let path = recipients_path(settings);
+    let text = files::read(&path, MAX_RECIPIENTS, Privacy::Unshared)?.unwrap_or_default();
+    RecipientList::parse(&path, &text)
 }
 
 /// Whether nothing is held there that a new key could not open.
@@ -290,7 +336,7 @@ fn is_empty(root: &Path) -> Result<bool> {
 }
 
 /// The directories of all servers. What begins with a dot is not ours: `.git`, `.age-recipients`.
-fn directories(root: &Path) -> Result<Vec<DirEntry>> {
+pub(super) fn directories(root: &Path) -> Result<Vec<DirEntry>> {
     let mut entries = files::entries(root)?;
     entries.retain(|entry| {
         !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir())
@@ -299,14 +345,14 @@ fn directories(root: &Path) -> Result<Vec<DirEntry>> {
 }
 
 /// A file that holds, or should hold, a credential.
-struct CredentialFile {
-    path: PathBuf,
+pub(super) struct CredentialFile {
+    pub(super) path: PathBuf,
     stem: String,
-    modified: SystemTime,
+    pub(super) modified: SystemTime,
 }
 
 /// The `.age` files of a server's directory; none if there is no such directory.
-fn credential_files(directory: &Path) -> Result<Vec<CredentialFile>> {
+pub(super) fn credential_files(directory: &Path) -> Result<Vec<CredentialFile>> {
     let mut found = Vec::new();
     for entry in files::entries(directory)? {
         let name = entry.file_name();

@@ -353,12 +353,13 @@ fn no_key_is_made_where_the_environment_names_one() {
 
 #[test]
 fn a_key_that_cannot_be_used_says_why() {
-    let world = with_login();
+    let mut world = with_login();
+    world.set("COFFER_NO_PROMPT", "1");
     let identities = world.store().join("identities");
     for (text, words) in [
         ("", "holds no age identity"),
         ("garbage SECRET-GARBAGE", "not an age identity"),
-        ("AGE-PLUGIN-YUBIKEY-1QQQQ", "age plugin"),
+        ("AGE-PLUGIN-FOOBAR-1QVHULF", "age-plugin-foobar is not installed"),
         ("age-encryption.org/v1\n-> scrypt x\n", "passphrase"),
         ("-----BEGIN AGE ENCRYPTED FILE-----\n", "passphrase"),
     ] {

@@ -6,10 +6,12 @@ mod bus;
 pub mod clients;
 mod gnupg;
 mod machine;
+pub mod keys;
 mod moto;
 mod registry;
 pub mod scripted;
 mod server;
+mod terminal;
 mod world;
 
 pub use aws::{Asked, Aws, Reply};
@@ -19,4 +21,5 @@ pub use machine::{Machine, entry};
 pub use moto::Moto;
 pub use registry::Registry;
 pub use server::{Server, free_port};
+pub use terminal::Terminal;
 pub use world::{Outcome, World, chmod, login, mode};
