@@ -74,8 +74,8 @@ struct Step<'a> {
 
 pub(super) fn run(arguments: &Arguments, mut settings: Settings, out: &mut dyn Write) -> Result<()> {
     let configuration = configuration(arguments, &mut settings)?;
-    // The options are written down once they have worked.
     let is_new = !age_dir::recipients_path(&settings).is_file();
+    // The options are written down once they have worked.
     let steps: Vec<Step> = [program()?, store(arguments, &settings)?, configuration, docker_step(arguments.yes)?]
         .into_iter()
         .flatten()
@@ -206,11 +206,11 @@ fn quoted(value: impl clap::ValueEnum) -> String {
 /// The store's directory and its key, unless they are there.
 fn store<'a>(arguments: &Arguments, settings: &'a Settings) -> Result<Option<Step<'a>>> {
     let seals = arguments.key == Some(KeyChoice::Passphrase);
-    if seals
-        && (settings.store == StoreKind::Keyring
-            || !matches!(key::kind(settings)?, Kind::None | Kind::Sealed)
-            || settings.key.is_some())
-    {
+    let has_other_key = || {
+        let is_made = age_dir::recipients_path(settings).is_file();
+        Ok::<_, Error>(is_made && key::kind(settings)? != Kind::Sealed)
+    };
+    if seals && (settings.store == StoreKind::Keyring || settings.key.is_some() || has_other_key()?) {
         return Err(Error::Command {
             message: "there is a key already, or config.toml says who holds it".into(),
             cure: "docker-credential-coffer key protect --passphrase changes how it is held".into(),
