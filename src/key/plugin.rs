@@ -8,7 +8,7 @@ use age::{Callbacks, plugin};
 
 use super::prompt;
 use crate::deadline::{self, CleanUp};
-use crate::error::{Error, Result, one_line};
+use crate::error::{Error, Result};
 use crate::trace;
 
 /// The most that is shown of what a plugin says, in characters.
@@ -37,7 +37,7 @@ pub fn failure<T: ToString>(errors: &[T]) -> Error {
 }
 
 fn said(text: &str) -> String {
-    one_line(text).chars().take(MAX_SAID).collect()
+    prompt::shown(text, MAX_SAID)
 }
 
 /// Who a plugin talks to.

@@ -60,7 +60,7 @@ impl Ask {
     pub fn purpose(&self) -> String {
         match self {
             Self::Never => String::new(),
-            Self::Person(purpose) | Self::Caller(purpose) => one_line(purpose).chars().take(MAX_PURPOSE).collect(),
+            Self::Person(purpose) | Self::Caller(purpose) => shown(purpose, MAX_PURPOSE),
         }
     }
 
@@ -68,6 +68,13 @@ impl Ask {
     pub fn may_prompt(&self, settings: &Settings) -> bool {
         settings.may_prompt && !matches!(self, Self::Never)
     }
+}
+
+/// Text of somebody else's as a person may be shown it: on one line, so many characters at most, and without those that turn
+/// the direction of the rest.
+pub fn shown(text: &str, limit: usize) -> String {
+    let turns = |c: &char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    one_line(text).chars().filter(|c| !turns(c)).take(limit).collect()
 }
 
 /// Opens something with a passphrase: asks for it, and again where `open` says that it is wrong. `file` is what it opens.

@@ -139,7 +139,7 @@ fn a_plugin_holds_the_key() {
 fn a_token_that_is_gone_is_no_miss() {
     let mut world = of_token();
     world.set("TOKEN_MODE", "absent");
-    world.get("ghcr.io").fails("the token is not plugged in");
+    world.get("ghcr.io").fails("'age-plugin-token' couldn't use an identity: the token is not plugged in");
     world.get("quay.io").misses();
     world.unset("TOKEN_MODE");
     fs::rename(world.path("bin/age-plugin-token"), world.path("bin/gone")).unwrap();
@@ -258,6 +258,18 @@ fn setup_seals_a_new_key_at_once() {
     Pinentry::install(&world, &["open sesame"]);
     world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
     world.coffer(&["setup", "--yes", "--key", "passphrase"]).run().ok();
+    // One that is there is not made anew.
+    world.coffer(&["key", "protect", "--file"]).input("open sesame\n").run().ok();
+    let refused = world.coffer(&["setup", "--yes", "--key", "passphrase"]).input("x\n").run();
+    assert!(refused.code == Some(1) && refused.stderr.contains("key protect --passphrase"), "{refused:#?}");
+    // The key of another store in the same keyring is none of this one's.
+    let mut other = World::new();
+    let _bus = Bus::with_keyring(&mut other);
+    other.store_login("ghcr.io", "alice", "x").silent();
+    let elsewhere = other.home().join("elsewhere");
+    let call = other.coffer(&["setup", "--yes", "--key", "passphrase"]).env("COFFER_DIR", elsewhere.to_str().unwrap());
+    call.input("open sesame\n").run().ok();
+    assert!(elsewhere.join("identities").exists());
 }
 
 #[test]
