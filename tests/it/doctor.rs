@@ -50,7 +50,7 @@ fn a_machine_that_was_set_up_is_well() {
     let world = healthy();
     assert_eq!(broken(&world), []);
     let said = world.coffer(&["doctor"]).run();
-    assert!(said.code == Some(0) && said.stdout.lines().all(|line| line.starts_with("ok ")), "{said:#?}");
+    assert!(said.code == Some(0) && !said.stdout.contains("FAIL"), "{said:#?}");
     assert!(said.took.as_millis() < 1000, "{said:#?}");
 }
 
