@@ -189,8 +189,11 @@ fn keep(settings: &Settings, file: &AuthFile) -> Result<Option<PathBuf>> {
             Ok(None)
         }
         Some(bytes) => {
-            let path = file.location.leftover_of.as_deref().unwrap_or(file.path());
-            backup::keep(settings, path, bytes, Reason::Scrubbed).map(Some)
+            let (path, reason) = match file.location.leftover_of.as_deref() {
+                Some(path) => (path, Reason::LeftBeside),
+                None => (file.path(), Reason::Scrubbed),
+            };
+            backup::keep(settings, path, bytes, reason).map(Some)
         }
         None => Ok(None),
     }

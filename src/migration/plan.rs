@@ -144,6 +144,10 @@ fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told_any
             edit.helpers.push((registry.clone(), Some(helper.clone())));
         }
     }
+    let named = file.helpers();
+    let says = |registry: &str| named.iter().find(|(known, _)| *known == registry).map(|(_, helper)| *helper);
+    // What it says already is no change. Otherwise a second run would write it again, and keep a backup without the logins.
+    edit.helpers.retain(|(registry, helper)| says(registry) != helper.as_deref());
     let asks_coffer = file.creds_store() == Some(NAME);
     if !asks_coffer && (is_told_anyway || old.is_some() || !edit.is_empty()) {
         edit.creds_store = Some(NAME.into());

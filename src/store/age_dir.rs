@@ -104,7 +104,7 @@ impl<'a> AgeDir<'a> {
 
     /// Everyone who must be able to read what is written, the key's own holder among them. Makes the key, if there is none
     /// to be found and nothing that another one would have to open.
-    fn recipients(&self, _lock: &Lock) -> Result<Vec<x25519::Recipient>> {
+    fn recipients(&self, lock: &Lock) -> Result<Vec<x25519::Recipient>> {
         let path = self.recipients_path();
         let mut text = files::read(&path, MAX_RECIPIENTS, Privacy::Unshared)?.unwrap_or_default();
         let listed = if text.is_empty() { Vec::new() } else { parse_recipients(&path, &text)? };
@@ -113,6 +113,9 @@ impl<'a> AgeDir<'a> {
         if own.iter().any(is_listed) {
             return Ok(listed);
         }
+        // A writer that was killed over the key or the list left it beside.
+        lock.sweep(&self.settings.directory)?;
+        lock.sweep(&logins(self.settings))?;
         let own = match (own.is_empty(), is_empty(&logins(self.settings))?) {
             // The key of a store that was made already is out of reach, not missing: worth a login, not a token.
             (true, true) if self.shelf != Shelf::Logins && !listed.is_empty() => {
@@ -144,6 +147,7 @@ impl<'a> AgeDir<'a> {
     /// Encrypts something else that is the user's to everyone who can read the store, and writes it to `path`.
     pub fn seal(&self, path: &Path, plaintext: &[u8]) -> Result<()> {
         let lock = self.lock()?;
+        lock.sweep(files::parent(path))?;
         files::write(path, &encrypt(&self.recipients(&lock)?, plaintext)?)
     }
 
