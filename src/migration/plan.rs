@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::NAME;
 use super::claims::{Claim, Claims};
 use super::import::Import;
 use super::report::{FileReport, Imported, Left, Moved, Report};
-use crate::auth_files::{self, AuthFile, Client, Content, Edit, Finding, Treatment};
+use super::{NAME, UNTOLD};
+use crate::auth_files::{self, AuthFile, Client, Content, Edit, Finding, Location, Treatment};
 use crate::credential::Credential;
 use crate::ecr;
 use crate::error::Result;
@@ -58,11 +58,16 @@ impl Plan {
     /// Decides. Opens what the store holds for the servers concerned, and writes nothing.
     pub fn make(
         settings: &Settings,
-        files: Vec<AuthFile>,
-        unread: Vec<Left>,
+        mut files: Vec<AuthFile>,
+        mut unread: Vec<Left>,
         imports: &[Import],
         claims_docker: bool,
     ) -> Result<Self> {
+        let docker = Location::docker()?.path;
+        if unread.iter().any(|left| left.file == docker) {
+            let legacy = files.extract_if(.., |file| file.location.client == Client::Dockercfg);
+            unread.extend(legacy.map(|file| Left::failed(&file.location.path, UNTOLD)));
+        }
         let mut planner = Planner {
             settings,
             claims: Claims::new(routes::store(settings))?,

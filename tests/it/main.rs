@@ -15,6 +15,7 @@ mod ecr_mfa;
 mod ecr_tokens;
 mod hardening;
 mod keyring_store;
+mod migrate_disk;
 mod migrate_kills;
 mod protocol;
 mod routing;
