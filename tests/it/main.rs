@@ -17,6 +17,7 @@ mod hardening;
 mod keyring_store;
 mod migrate_disk;
 mod migrate_kills;
+mod migrate_races;
 mod protocol;
 mod routing;
 mod setup;
