@@ -164,14 +164,18 @@ impl ForeignFile {
     }
 }
 
-/// The file that a symbolic link leads to, also when nothing is there yet.
+/// The file that a symbolic link leads to, also when nothing is there yet: absolute, and the same whichever way leads there,
+/// so that its backups are found again.
 pub fn resolved(path: &Path) -> Result<PathBuf> {
-    let mut path = path.to_owned();
+    let mut path = std::path::absolute(path).map_err(Error::file("find", path))?;
     // As many as Linux follows.
     for _ in 0..40 {
         match fs::read_link(&path) {
             Ok(target) => path = files::parent(&path).join(target),
-            Err(_) => return Ok(path),
+            Err(_) => {
+                let directory = fs::canonicalize(files::parent(&path)).ok();
+                return Ok(directory.and_then(|directory| Some(directory.join(path.file_name()?))).unwrap_or(path));
+            }
         }
     }
     Err(Error::BadFile { path, problem: "is a loop of symbolic links".into() })

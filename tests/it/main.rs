@@ -18,6 +18,7 @@ mod keyring_store;
 mod migrate_disk;
 mod migrate_kills;
 mod migrate_races;
+mod migrate_undo;
 mod protocol;
 mod routing;
 mod setup;
