@@ -175,6 +175,5 @@ fn a_reader_never_finds_a_broken_file_or_no_answer() {
         reads += seen;
         zeros += broken;
     }
-    println!("{zeros} of {reads} broken");
     assert_eq!(zeros, 0, "of {reads}");
 }

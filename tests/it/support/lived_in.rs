@@ -157,7 +157,7 @@ impl LivedIn {
         let root = self.world.path("");
         let left = self.world.files(&root).into_iter().filter(|name| name.contains("/.coffer-"));
         assert_eq!(left.collect::<Vec<_>>(), [""; 0], "{when}");
-        assert_eq!(self.world.files_with(&root, SECRET), [PathBuf::new(); 0], "{when}");
+        assert_eq!(self.world.files_with(&root, SECRET), Vec::<PathBuf>::new(), "{when}");
     }
 
     /// That it holds and says what it does after an undisturbed migration, if in another order, as when it took two.
@@ -179,12 +179,13 @@ impl LivedIn {
         let end = self.end();
         assert_eq!(end.held, undisturbed.held, "{when}");
         assert!(end.files.keys().eq(undisturbed.files.keys()), "{when}: {:?}", end.files.keys());
-        for (name, bytes) in end.files.iter().filter(|(name, bytes)| undisturbed.files[*name] != **bytes) {
-            panic!("{when}: {name}: {}", String::from_utf8_lossy(bytes));
+        for (name, bytes) in &end.files {
+            let (found, expected) = (String::from_utf8_lossy(bytes), String::from_utf8_lossy(&undisturbed.files[name]));
+            assert_eq!(found, expected, "{when}: {name}");
         }
-        for (name, bytes) in undisturbed.backups.iter().filter(|(name, bytes)| end.backups.get(*name) != Some(*bytes)) {
+        for (name, bytes) in &undisturbed.backups {
             let found = end.backups.get(name).map(|found| String::from_utf8_lossy(found));
-            panic!("{when}: backup of {name}: {found:?}, not {}", String::from_utf8_lossy(bytes));
+            assert_eq!(found, Some(String::from_utf8_lossy(bytes)), "{when}: backup of {name}");
         }
         self.is_clean(when);
     }
@@ -213,15 +214,14 @@ pub fn lacks_nothing(root: &Path, store: &Path, logins: &[Login], when: &str) {
             (file, value)
         })
         .collect();
-    let mut store = Some(store).map(|store| (store, None));
+    let mut opened = None;
     for login in logins {
         let file = &files[login.file];
         let there = file.get("auths").unwrap_or(file).get(&login.key);
         if there == Some(&entry(login)) {
             continue;
         }
-        let (directory, opened) = store.as_mut().unwrap();
-        let held = opened.get_or_insert_with(|| held(directory));
+        let held = opened.get_or_insert_with(|| held(store));
         let expected = (login.username.clone(), login.secret.clone());
         assert_eq!(held.get(&login.server), Some(&expected), "{when}: {} is lost", login.key);
     }
