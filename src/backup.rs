@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! DIR/backups/<path>/<moment>.age            the file's bytes, encrypted to everyone who can read the store
-//! DIR/backups/<path>/<moment>-undone.age     the same, of what a copy that was put back took the place of
+//! DIR/backups/<path>/<moment>-undone.age     the same, of what is not to be put back
 //! ```
 //!
 //! `age -d -i identities FILE` gives the file back without this program. The names are made as in the store, so that whoever
@@ -20,7 +20,7 @@ use crate::settings::Settings;
 use crate::store::Shelf;
 use crate::store::age_dir::{self, AgeDir};
 
-/// Marks a copy that is not to be put back: what stood there before an older one was.
+/// Marks a copy that is not to be put back: what stood there before an older one was, or beside it.
 const UNDONE: &str = "-undone";
 
 /// Why a copy is made.
@@ -30,6 +30,9 @@ pub enum Reason {
     Scrubbed,
     /// An older copy is about to be put back.
     Undone,
+    /// A run that was killed left it beside the file. It may be what that run was about to write, with fewer secrets than
+    /// the copy that it made before.
+    LeftBeside,
 }
 
 /// A copy that was opened.
@@ -46,7 +49,8 @@ pub struct Backup {
 pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> Result<PathBuf> {
     let store = AgeDir::new(settings, Shelf::Logins);
     let directory = directory_of(settings, path);
-    if let (Some(newest), Reason::Scrubbed) = (newest(settings, path)?, reason)
+    if reason != Reason::Undone
+        && let Some(newest) = newest(settings, path)?
         && *newest.bytes == bytes
     {
         return Ok(newest.path);
@@ -88,7 +92,7 @@ fn is_copy(name: &str) -> bool {
 
 /// A name for this moment. Of two in one second, the later one waits for the next.
 fn free_name(directory: &Path, reason: Reason) -> PathBuf {
-    let mark = if reason == Reason::Undone { UNDONE } else { "" };
+    let mark = if reason == Reason::Scrubbed { "" } else { UNDONE };
     let mut seconds = Timestamp::now().as_second();
     loop {
         let moment = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);

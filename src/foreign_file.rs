@@ -92,23 +92,41 @@ impl ForeignFile {
             Err(error) if files::is_absent(&error) => return Ok(Change::Overtaken),
             Err(error) => return Err(Error::file("replace", &self.path)(error)),
         }
-        // What came out is what was there at that very moment. Should it be another program's newer one, it goes back;
-        // and should a third have come by then, that one does, until what comes out is our own.
-        let mut expected = old;
-        let mut overtaken = false;
-        while !matches!(self.is_still(&temporary, expected), Ok(true)) {
-            (expected, overtaken) = (new, true);
-            if let Err(error) = swap(&temporary, &self.path) {
-                // Not ours to remove. The next run finds it.
-                let _ = temporary.keep();
-                return Err(Error::file("put back", &self.path)(error));
-            }
-        }
-        if overtaken {
-            return Ok(Change::Overtaken);
+        // What came out is what was there at that very moment.
+        if !matches!(self.is_still(&temporary, old), Ok(true)) {
+            return self.give_way(temporary, new);
         }
         files::sync_directory(files::parent(&self.path))?;
         discard(temporary)
+    }
+
+    /// Puts back another program's newer file, which an exchange took out. All that others wrote meanwhile, and that cannot
+    /// stand there at once, is kept beside it, where the next look finds it.
+    fn give_way(&self, temporary: TempPath, ours: &[u8]) -> Result<Change> {
+        let failed = |error| Error::file("put back", &self.path)(error);
+        // Whoever has read ours in the meantime may still write that over theirs. Where there is no room for a copy, theirs goes
+        // back all the same.
+        if let Ok(Some(theirs)) = files::read(&temporary, MAX_LENGTH, Privacy::Any)
+            && let Ok(copy) = files::beside(&self.path, &theirs, fs::Permissions::from_mode(0o600), self.owner())
+        {
+            let _ = copy.keep();
+        }
+        if let Err(error) = swap(&temporary, &self.path) {
+            // Not ours to remove.
+            let _ = temporary.keep();
+            return Err(failed(error));
+        }
+        if matches!(self.is_still(&temporary, ours), Ok(true)) {
+            return Ok(Change::Overtaken);
+        }
+        // A third program had written over ours by then, and its file is the newest.
+        let swapped = swap(&temporary, &self.path);
+        temporary.keep().map_err(|error| failed(error.error))?;
+        swapped.map(|()| Change::Overtaken).map_err(failed)
+    }
+
+    fn owner(&self) -> Option<(u32, u32)> {
+        fs::metadata(&self.path).ok().map(|metadata| (metadata.uid(), metadata.gid()))
     }
 
     /// Replaces without an exchange, for file systems that have none.
@@ -146,7 +164,8 @@ impl ForeignFile {
     }
 }
 
-/// The one path of the file that `path` leads to, also when nothing is there yet.
+/// The file that a symbolic link leads to, also when nothing is there yet: absolute, and the same whichever way leads there,
+/// so that its backups are found again.
 pub fn resolved(path: &Path) -> Result<PathBuf> {
     let mut path = std::path::absolute(path).map_err(Error::file("find", path))?;
     // As many as Linux follows.

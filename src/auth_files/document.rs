@@ -1,7 +1,8 @@
 //! The JSON of a file that is shared with other programs.
 //!
-//! Read as Docker reads it: names in any case, an empty file is one, whatever follows the first value is ignored. Written as
-//! Docker writes it: tabs, no newline at the end, `<` `>` `&` escaped. Order, numbers and a name that stands twice stay.
+//! Read as Docker reads it: names in any case, an empty file and `null` are an empty object, whatever follows the first
+//! value is ignored. Written as Docker writes it: tabs, no newline at the end, `<` `>` `&` escaped. Order, numbers and a
+//! name that stands twice stay.
 
 use std::fmt;
 use std::io;
@@ -18,10 +19,12 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Document(pub Vec<(String, Value)>);
 
-/// Where a text stops being JSON. Not serde's own words, which may quote a secret.
+/// Where a text stops being JSON, or an object. Not serde's own words, which may quote a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not JSON at line {line} column {column}")]
+#[error("is not {expected} at line {line} column {column}")]
 pub struct NotJson {
+    /// What it should be.
+    pub expected: &'static str,
     /// Counted from 1.
     pub line: usize,
     /// Counted from 1; 0 before the first character.
@@ -35,7 +38,10 @@ impl Document {
             return Ok(Self::default());
         }
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-        Self::deserialize(&mut deserializer).map_err(|error| NotJson { line: error.line(), column: error.column() })
+        Self::deserialize(&mut deserializer).map_err(|error| {
+            let expected = if error.is_data() { "a JSON object" } else { "JSON" };
+            NotJson { expected, line: error.line(), column: error.column() }
+        })
     }
 
     /// The value that Docker would use, whatever the case of its name.
@@ -69,6 +75,10 @@ impl<'de> Deserialize<'de> for Document {
             fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
                 f.write_str("an object")
             }
+            // An empty one to Docker.
+            fn visit_unit<E>(self) -> Result<Document, E> {
+                Ok(Document::default())
+            }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
                 let mut fields = Vec::new();
                 while let Some(field) = map.next_entry()? {
@@ -77,7 +87,7 @@ impl<'de> Deserialize<'de> for Document {
                 Ok(Document(fields))
             }
         }
-        deserializer.deserialize_map(Fields)
+        deserializer.deserialize_any(Fields)
     }
 }
 

@@ -19,6 +19,9 @@ const FIELDS: [&str; 6] = ["auth", "username", "password", "email", "serveraddre
 /// The one secret that no helper can carry.
 const REGISTRY_TOKEN: &str = "registrytoken";
 
+/// The longest secret that is taken: a store could not give back one of any length, and no client hands over a longer one.
+const MAX_SECRET: usize = 1 << 20;
+
 /// Standard base64 as Go has it: padding or none, and bits to spare in the last character.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -89,6 +92,9 @@ fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str
 }
 
 fn credential(username: &str, secret: &str) -> Result<Credential, &'static str> {
+    if secret.len() > MAX_SECRET {
+        return Err("the secret is longer than a MiB");
+    }
     Credential::new(username.into(), SecretString::from(secret)).map_err(|_| "the username cannot be one")
 }
 

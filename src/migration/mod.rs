@@ -38,6 +38,9 @@ const BATCH: usize = 1000;
 /// How long another migration is waited for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Why Docker's file of before 2015 stays, which can name no helper itself.
+const UNTOLD: &str = "it stays until Docker's present configuration can name Coffer for what lies here";
+
 /// What is to be migrated.
 #[derive(Debug, Default)]
 pub struct Scope {
@@ -159,10 +162,22 @@ fn store(settings: &Settings, plan: &Plan, progress: &mut dyn FnMut(usize, usize
 /// Changes the files that are to be changed. Those that other programs wrote meanwhile.
 fn change(settings: &Settings, plan: &mut Plan) -> Vec<PathBuf> {
     let mut overtaken = Vec::new();
+    let mut docker_is_told = true;
     for planned in plan.files.iter().filter(|planned| planned.is_changed()) {
         let path = &planned.file.location.path;
+        let client = planned.file.location.client;
+        if client == Client::Dockercfg && !docker_is_told {
+            // Once it is scrubbed, no later run could know what Docker's present configuration has to name.
+            if overtaken.is_empty() {
+                plan.report.left.push(Left::failed(path, UNTOLD));
+            } else {
+                overtaken.push(path.clone());
+            }
+            continue;
+        }
         let changed =
             keep(settings, &planned.file).and_then(|backup| Ok((backup, planned.file.change(&planned.edit)?)));
+        docker_is_told &= client != Client::Docker || matches!(changed, Ok((_, Change::Made | Change::MadeBesideLink)));
         match changed {
             Ok((_, Change::Overtaken)) => overtaken.push(path.clone()),
             Ok((backup, change)) => {
@@ -189,8 +204,11 @@ fn keep(settings: &Settings, file: &AuthFile) -> Result<Option<PathBuf>> {
             Ok(None)
         }
         Some(bytes) => {
-            let path = file.location.leftover_of.as_deref().unwrap_or(file.path());
-            backup::keep(settings, path, bytes, Reason::Scrubbed).map(Some)
+            let (path, reason) = match file.location.leftover_of.as_deref() {
+                Some(path) => (path, Reason::LeftBeside),
+                None => (file.path(), Reason::Scrubbed),
+            };
+            backup::keep(settings, path, bytes, reason).map(Some)
         }
         None => Ok(None),
     }

@@ -7,11 +7,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::NAME;
 use super::claims::{Claim, Claims};
 use super::import::Import;
 use super::report::{FileReport, Imported, Left, Moved, Report};
-use crate::auth_files::{self, AuthFile, Client, Content, Edit, Finding, Treatment};
+use super::{NAME, UNTOLD};
+use crate::auth_files::{self, AuthFile, Client, Content, Edit, Finding, Location, Treatment};
 use crate::credential::Credential;
 use crate::ecr;
 use crate::error::Result;
@@ -58,11 +58,16 @@ impl Plan {
     /// Decides. Opens what the store holds for the servers concerned, and writes nothing.
     pub fn make(
         settings: &Settings,
-        files: Vec<AuthFile>,
-        unread: Vec<Left>,
+        mut files: Vec<AuthFile>,
+        mut unread: Vec<Left>,
         imports: &[Import],
         claims_docker: bool,
     ) -> Result<Self> {
+        let docker = Location::docker()?.path;
+        if unread.iter().any(|left| left.file == docker) {
+            let legacy = files.extract_if(.., |file| file.location.client == Client::Dockercfg);
+            unread.extend(legacy.map(|file| Left::failed(&file.location.path, UNTOLD)));
+        }
         let mut planner = Planner {
             settings,
             claims: Claims::new(routes::store(settings))?,
@@ -156,6 +161,11 @@ fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told_any
             edit.helpers.push((registry.clone(), Some(helper.clone())));
         }
     }
+    let named = file.helpers();
+    let says = |registry: &str| named.iter().find(|(known, _)| *known == registry).map(|(_, helper)| *helper);
+    // What it says already is no change. Otherwise a second run would write it again, and keep a backup without the logins.
+    let is_news = |(registry, helper): &(String, Option<String>)| says(registry) != helper.as_deref();
+    edit.helpers.retain(is_news);
     let has_empty = edit.helpers.iter().any(|(_, helper)| helper.as_deref() == Some(""));
     let asks_coffer = file.creds_store() == Some(NAME);
     if has_empty && file.location.for_containers {
@@ -167,6 +177,7 @@ fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told_any
         let idle = idle_empty_names(file);
         edit.helpers.extend(idle.into_iter().map(|registry| (registry, None)));
     }
+    edit.helpers.retain(is_news);
     edit.helpers.sort();
     edit.helpers.dedup();
 }

@@ -134,6 +134,11 @@ impl Report {
             }
         }
         for Left { file, key, reason, .. } in &self.left {
+            // Many errors begin with the file already.
+            if reason.starts_with(&*file.to_string_lossy()) {
+                lines.push(reason.clone());
+                continue;
+            }
             let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
             lines.push(format!("{}: {key}{reason}", file.display()));
         }

@@ -99,14 +99,21 @@ impl<'a> AgeDir<'a> {
 
     /// Everyone who must be able to read what is written, the key's own holder among them. Makes the key, if there is none
     /// to be found and nothing that another one would have to open.
-    fn recipients(&self, _lock: &Lock, holder: Option<&Holder>, ask: &Ask) -> Result<RecipientList> {
+    fn recipients(&self, lock: &Lock, holder: Option<&Holder>, ask: &Ask) -> Result<RecipientList> {
         let path = recipients_path(self.settings);
         let mut list = read_recipients(self.settings)?;
-        let own = match key::own(self.settings)? {
+        let own = key::own(self.settings)?;
+        match &own {
             // Who is listed was so when the key could be seen; nobody is asked for a passphrase to write.
             Own::Unknown if !list.is_empty() => return Ok(list),
-            Own::Unknown => key::require(self.settings, ask)?.recipients(),
             Own::Known(own) if own.iter().any(|own| list.contains(own)) => return Ok(list),
+            _ => {}
+        }
+        // A writer that was killed over the key or the list left it beside.
+        lock.sweep(&self.settings.directory)?;
+        lock.sweep(&logins(self.settings))?;
+        let own = match own {
+            Own::Unknown => key::require(self.settings, ask)?.recipients(),
             Own::Known(_) if !list.is_empty() && !holds_nothing(self.settings)? => {
                 return Err(Error::NotARecipient(path));
             }
@@ -143,6 +150,7 @@ impl<'a> AgeDir<'a> {
     /// Encrypts something else that is the user's to everyone who can read the store, and writes it to `path`.
     pub fn seal(&self, path: &Path, plaintext: &[u8]) -> Result<()> {
         let lock = self.lock()?;
+        lock.sweep(files::parent(path))?;
         let recipients = self.recipients(&lock, None, &Ask::Never)?;
         files::write(path, &encrypt(recipients.recipients(), plaintext)?)
     }

@@ -25,7 +25,9 @@ fn key(settings: &Settings) -> Check {
     if asks_keyring && !key::keyring_is_ready() {
         let is_needed = is_made || settings.key.is_some() || settings.store == StoreKind::Keyring;
         return match key::unlocked_until(settings) {
-            Some(until) => Check::good(name, format!("unlocked until {}; the OS keyring is out of reach", moment(until))),
+            Some(until) => {
+                Check::good(name, format!("unlocked until {}; the OS keyring is out of reach", moment(until)))
+            }
             None if is_needed => {
                 let detail = "the OS keyring is locked, or does not answer".into();
                 Check { detail, ..Check::failed(name, &Error::KeyringLocked) }

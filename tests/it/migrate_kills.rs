@@ -1,0 +1,95 @@
+//! `migrate`, killed: nothing is lost at any instant, and run again it ends where an undisturbed run ends.
+
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::support::{LivedIn, in_two_threads};
+
+/// What a migration changes anything with. A kill before each call sees every state that there is between two changes.
+const CHANGES: [&str; 7] = ["mkdir", "write", "rename", "renameat", "renameat2", "unlink", "unlinkat"];
+
+#[test]
+fn killed_at_200_random_moments_it_loses_nothing_and_ends_the_same() {
+    const LOGINS: usize = 30;
+    const SEED: u64 = 20_261_121;
+    let undisturbed = LivedIn::new(LOGINS);
+    let mut slowest = Duration::ZERO;
+    for _ in 0..3 {
+        let trial = LivedIn::new(LOGINS);
+        let started = Instant::now();
+        trial.world.coffer(&["migrate", "--yes"]).run().ok();
+        slowest = slowest.max(started.elapsed());
+    }
+    undisturbed.world.coffer(&["migrate", "--yes"]).run().ok();
+    let end = undisturbed.end();
+    for login in &undisturbed.logins {
+        undisturbed.world.get(&login.server).answers(&login.server, &login.username, &login.secret);
+    }
+    let killed = AtomicUsize::new(0);
+    in_two_threads(&(0..200).collect::<Vec<u64>>(), |number| {
+        let lived_in = LivedIn::new(LOGINS);
+        let moment = slowest.mul_f64(random(SEED + number));
+        let when = format!("seed {}, after {moment:?}", SEED + number);
+        let mut command = lived_in.world.command(env!("CARGO_BIN_EXE_docker-credential-coffer"));
+        command.args(["migrate", "--yes"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // The moment is what is being tried.
+        thread::sleep(moment);
+        child.kill().unwrap();
+        killed.fetch_add(usize::from(!child.wait().unwrap().success()), Ordering::Relaxed);
+        lived_in.has_lost_nothing(&when);
+        lived_in.world.coffer(&["migrate", "--yes"]).run().ok();
+        lived_in.ended(&end, &when);
+    });
+    assert!(killed.into_inner() > 100, "most of the runs were over before they were killed");
+}
+
+#[test]
+fn killed_before_every_single_change_it_loses_nothing_and_ends_the_same() {
+    let undisturbed = LivedIn::new(1);
+    undisturbed.world.coffer(&["migrate", "--yes"]).run().ok();
+    let end = undisturbed.end();
+    let calls = LivedIn::calls(&CHANGES, &[]);
+    assert!(calls.len() > 30, "{calls:?}");
+    in_two_threads(&calls, |(call, count)| {
+        let lived_in = LivedIn::new(1);
+        let when = format!("before {call} {count}");
+        let outcome = lived_in.migrate_with(&format!("{call}:signal=SIGKILL:when={count}"));
+        assert_eq!(outcome.code, None, "{when}: it was not killed");
+        lived_in.has_lost_nothing(&when);
+        lived_in.world.coffer(&["migrate", "--yes"]).run().ok();
+        lived_in.ended(&end, &when);
+    });
+}
+
+/// The second half of a migration, on what a first one left: the overwriting of what was exchanged, and leftovers.
+#[test]
+fn killed_twice_it_ends_the_same() {
+    let undisturbed = LivedIn::new(1);
+    undisturbed.world.coffer(&["migrate", "--yes"]).run().ok();
+    let end = undisturbed.end();
+    for first in ["renameat2:signal=SIGKILL:when=2", "unlink:signal=SIGKILL:when=1", "renameat2:signal=SIGKILL:when=1"]
+    {
+        let calls = LivedIn::calls(&CHANGES, &[first]);
+        in_two_threads(&calls, |(call, count)| {
+            let lived_in = LivedIn::new(1);
+            lived_in.migrate_with(first);
+            let when = format!("after {first}, before {call} {count}");
+            lived_in.migrate_with(&format!("{call}:signal=SIGKILL:when={count}"));
+            lived_in.has_lost_nothing(&when);
+            lived_in.world.coffer(&["migrate", "--yes"]).run().ok();
+            lived_in.ended(&end, &when);
+        });
+    }
+}
+
+/// A fraction, from a seed (splitmix64).
+fn random(seed: u64) -> f64 {
+    let mut mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^= mixed >> 31;
+    f64::from(u32::try_from(mixed >> 32).unwrap()) / f64::from(u32::MAX)
+}
