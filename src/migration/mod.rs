@@ -18,6 +18,8 @@ use crate::rule::HelperName;
 use crate::settings::Settings;
 
 mod claims;
+mod facts;
+mod helpers;
 mod import;
 mod plan;
 mod report;
@@ -87,7 +89,7 @@ impl Scope {
     /// What the helpers give that are to be replaced. Asks each of them, which may take its time and prompt.
     pub fn import(&self, settings: &Settings, files: &[AuthFile]) -> Vec<Import> {
         let mut wanted: Vec<(HelperName, Option<Vec<String>>)> = Vec::new();
-        for file in files.iter().filter(|file| plan::is_like_docker(file)) {
+        for file in files.iter().filter(|file| facts::is_like_docker(file)) {
             let Some(name) = file.creds_store().and_then(replaceable) else { continue };
             let keys = file.keys().into_iter().map(str::to_owned);
             match wanted.iter_mut().find(|(known, _)| *known == name) {
@@ -106,7 +108,7 @@ impl Scope {
 
 /// A helper whose logins would be lost sight of. ecr-login has none: it mints, as Coffer does.
 fn replaceable(name: &str) -> Option<HelperName> {
-    if name == NAME || name == plan::ECR_LOGIN { None } else { name.to_owned().try_into().ok() }
+    if name == NAME || name == helpers::ECR_LOGIN { None } else { name.to_owned().try_into().ok() }
 }
 
 /// Does what a plan says, planning anew for as long as other programs write the same files. What became of it.
