@@ -26,6 +26,11 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     writeln!(out, "{text}").map_err(|source| Error::Stdio { action: "write standard output", source })
 }
 
+/// How the key is held, and what that is worth without the session, for `doctor`.
+pub(super) fn in_short(settings: &Settings, kind: &Kind) -> String {
+    format!("it is {}; with the disk alone, an attacker {}", whereabouts(settings, kind), worth(kind).0)
+}
+
 fn whereabouts(settings: &Settings, kind: &Kind) -> String {
     let path = match key::place(settings) {
         Place::File(path, _) => path.display().to_string(),

@@ -316,7 +316,8 @@ pub(super) fn roots(settings: &Settings) -> [PathBuf; 4] {
 
 /// Whether nothing is held that a new key could not open, and that could not be had again.
 fn holds_nothing(settings: &Settings) -> Result<bool> {
-    Ok(is_empty(&logins(settings))? && is_empty(&backups(settings))?)
+    let logins = is_empty(&logins(settings), credential_files)?;
+    Ok(logins && is_empty(&backups(settings), age_files)?)
 }
 
 /// The list of recipients.
@@ -332,9 +333,9 @@ pub fn read_recipients(settings: &Settings) -> Result<RecipientList> {
 }
 
 /// Whether nothing is held there that a new key could not open.
-fn is_empty(root: &Path) -> Result<bool> {
+fn is_empty(root: &Path, files: fn(&Path) -> Result<Vec<CredentialFile>>) -> Result<bool> {
     for directory in directories(root)? {
-        if !credential_files(&directory.path())?.is_empty() {
+        if !files(&directory.path())?.is_empty() {
             return Ok(false);
         }
     }
@@ -357,13 +358,20 @@ pub(super) struct CredentialFile {
     pub(super) modified: SystemTime,
 }
 
-/// The `.age` files of a server's directory; none if there is no such directory.
-pub(super) fn credential_files(directory: &Path) -> Result<Vec<CredentialFile>> {
+/// The `.age` files of a server's directory; none if there is no such directory. A name that is none of ours is no credential's.
+fn credential_files(directory: &Path) -> Result<Vec<CredentialFile>> {
+    let mut found = age_files(directory)?;
+    found.retain(|file| is_name(&file.stem));
+    Ok(found)
+}
+
+/// Everything encrypted in a directory, under whatever name: backups, and what a sync service has set aside.
+pub(super) fn age_files(directory: &Path) -> Result<Vec<CredentialFile>> {
     let mut found = Vec::new();
     for entry in files::entries(directory)? {
         let name = entry.file_name();
         let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".age")) else { continue };
-        if !is_name(stem) || entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        if stem.starts_with('.') || entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         // Gone meanwhile, or not to be examined: then it is not the newest either.

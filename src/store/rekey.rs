@@ -13,7 +13,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::age_dir::{self, MAX_FILE, credential_files, directories};
+use super::age_dir::{self, MAX_FILE, age_files, directories};
 use super::age_file::{decrypt, encrypt};
 use crate::error::{Error, Result};
 use crate::files::{self, Lock, Privacy};
@@ -171,7 +171,7 @@ impl<'a> Rekeying<'a> {
             self.lock.sweep(&root)?;
             for directory in directories(&root)? {
                 self.lock.sweep(&directory.path())?;
-                for file in credential_files(&directory.path())? {
+                for file in age_files(&directory.path())? {
                     match again(&file, list, key) {
                         // It could not be opened before either.
                         Err(error @ (Error::WrongKey(_) | Error::BadFile { .. })) => self.left.push(error),

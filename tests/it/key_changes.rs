@@ -87,8 +87,12 @@ fn an_old_key_opens_nothing_any_more() {
     world.unset("AWS_ACCESS_KEY_ID");
     world.coffer(&["mfa"]).input("123456\n").run().ok();
     assert!(aws.calls() > 0);
+    world.write(".docker/config.json", "{\"auths\":{\"a.example\":{\"auth\":\"eDp5\"}}}");
+    world.coffer(&["migrate", "--yes"]).run().ok();
+    let aside = world.store().join("store/ghcr.io/alice (conflicted copy).age");
+    fs::copy(world.store().join("store/ghcr.io/alice.age"), aside).unwrap();
     let files = encrypted(&world);
-    assert_eq!(files.len(), 4, "two logins, a token, a session: {files:?}");
+    assert_eq!(files.len(), 7, "three logins, a copy of one, a token, a session, a backup: {files:?}");
 
     let old = world.home().join("old.txt");
     fs::copy(world.store().join("identities"), &old).unwrap();

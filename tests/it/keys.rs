@@ -218,6 +218,13 @@ fn key_show_says_what_each_kind_is_worth() {
     {
         assert!(shown.contains(words), "{shown}");
     }
+    let doctor = |world: &World| world.coffer(&["doctor"]).run().stdout;
+    assert!(doctor(&world).contains("sealed with a passphrase; with the disk alone, an attacker sees names"));
+    let marker = world.store().join("rekeying");
+    fs::write(&marker, "").unwrap();
+    chmod(&marker, 0o600);
+    assert!(doctor(&world).contains("a change of the key or of the recipients was interrupted"));
+    fs::remove_file(marker).unwrap();
     let shown = show(&of_token());
     for words in ["held by age-plugin-token", "its recipient is age1token1", "nothing without the token", "a touch"] {
         assert!(shown.contains(words), "{shown}");

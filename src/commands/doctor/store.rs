@@ -1,9 +1,9 @@
 //! The store, and who holds its key.
 
-use super::super::moment;
+use super::super::{key_show, moment};
 use super::Check;
-use crate::error::Error;
-use crate::key::{self, Kind, Place};
+use crate::error::{Error, Result};
+use crate::key::{self, Kind, Own, Place};
 use crate::migration::counted;
 use crate::routes;
 use crate::search_path;
@@ -16,7 +16,7 @@ pub fn checks(settings: &Settings) -> Vec<Check> {
     vec![key(settings), store(settings)]
 }
 
-/// Who holds the key, and whether it is within reach. Opens nothing.
+/// Whether the key is there, is one that can read the store, and could be opened as it is meant to be. Nobody is asked.
 fn key(settings: &Settings) -> Check {
     let name = "key";
     let is_made = age_dir::recipients_path(settings).is_file();
@@ -35,41 +35,42 @@ fn key(settings: &Settings) -> Check {
             None => Check::good(name, NONE_YET),
         };
     }
-    if rekey::is_under_way(settings) {
-        return Check::bad(name, "a change of the key or of the recipients was interrupted", "call that command again");
-    }
-    match key::kind(settings) {
-        Err(error) => Check::failed(name, &error),
+    match key::kind(settings).and_then(|kind| Ok((is_listed(settings)?, kind))) {
         // That store has none.
-        Ok(_) if settings.store == StoreKind::Keyring => Check::good(name, "the OS keyring is unlocked"),
-        Ok(Kind::None) if is_made => Check::failed(name, &key::missing(settings)),
-        Ok(Kind::None) => Check::good(name, NONE_YET),
-        Ok(Kind::Plain) => Check {
-            name,
-            ok: true,
-            detail: "a plain file: whoever reads the disk opens the store, unless the disk is encrypted".into(),
-            cure: Some("docker-credential-coffer key protect --passphrase, or --keyring, holds it better".into()),
-        },
-        Ok(Kind::Sealed) => Check::good(name, format!("sealed with a passphrase{}", unlocked(settings))),
-        Ok(Kind::Plugins(names)) => {
-            let missing = names.iter().find(|name| search_path::find(&format!("age-plugin-{name}")).is_none());
-            match missing {
-                None => Check::good(name, format!("held by age-plugin-{}", names.join(", age-plugin-"))),
-                Some(plugin) => {
-                    let cure = format!("install age-plugin-{plugin} where the PATH of clients finds it");
-                    Check::bad(name, format!("held by age-plugin-{plugin}, which is not on the PATH"), cure)
-                }
-            }
+        _ if settings.store == StoreKind::Keyring => Check::good(name, "the OS keyring is unlocked"),
+        Err(error) => Check::failed(name, &error),
+        Ok((_, Kind::None)) if is_made => Check::failed(name, &key::missing(settings)),
+        Ok((_, Kind::None)) => Check::good(name, NONE_YET),
+        Ok(_) if rekey::is_under_way(settings) => {
+            let cure = "call it again: docker-credential-coffer key rotate, or recipients add";
+            Check::bad(name, "a change of the key or of the recipients was interrupted", cure)
         }
-        Ok(Kind::Keyring) => Check::good(name, "the OS keyring holds it"),
+        Ok((false, _)) if is_made => Check::failed(name, &Error::NotARecipient(age_dir::recipients_path(settings))),
+        Ok((_, Kind::Plugins(names))) if missing_plugin(&names).is_some() => {
+            let plugin = missing_plugin(&names).unwrap_or_default();
+            let cure = format!("install {plugin} where the PATH of clients finds it");
+            Check::bad(name, format!("it is held by {plugin}, which is not on the PATH"), cure)
+        }
+        Ok((_, kind)) => {
+            let better = "docker-credential-coffer key protect --passphrase, or --keyring, holds it better";
+            let cure = (kind == Kind::Plain).then(|| better.to_owned());
+            Check { name, ok: true, detail: key_show::in_short(settings, &kind), cure }
+        }
     }
 }
 
-fn unlocked(settings: &Settings) -> String {
-    match key::unlocked_until(settings) {
-        Some(until) => format!(", unlocked until {}", moment(until)),
-        None => ", which a login asks for; unlock opens it for a while".into(),
-    }
+fn missing_plugin(names: &[String]) -> Option<String> {
+    let mut programs = names.iter().map(|name| format!("age-plugin-{name}"));
+    programs.find(|program| search_path::find(program).is_none())
+}
+
+/// Whether the key is among those who can read the store, as far as can be told without opening it.
+fn is_listed(settings: &Settings) -> Result<bool> {
+    let list = age_dir::read_recipients(settings)?;
+    Ok(match key::own(settings)? {
+        Own::Known(own) => own.iter().any(|own| list.contains(own)),
+        Own::Unknown | Own::None => true,
+    })
 }
 
 fn store(settings: &Settings) -> Check {
