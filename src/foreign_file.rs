@@ -212,7 +212,10 @@ fn lacks_exchange(error: &io::Error) -> bool {
 
 /// Overwrites and removes what came out of an exchange.
 fn discard(temporary: TempPath) -> Result<Change> {
-    // Not to be written by its owner: then it is only removed.
+    // One name is ours: the mode can be too. A file that its owner may not write would only be removed.
+    if fs::metadata(&temporary).is_ok_and(|metadata| metadata.nlink() == 1) {
+        let _ = fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600));
+    }
     let change = OpenOptions::new().write(true).open(&temporary).map_or(Change::Made, |file| overwrite(&file, 1));
     let path = temporary.to_path_buf();
     temporary.close().map_err(Error::file("remove", &path))?;

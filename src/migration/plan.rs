@@ -13,7 +13,7 @@ use super::helpers::{Given, ask_coffer, go_on_from_file, hand_over_ecr, is_ecr, 
 use super::import::Import;
 use super::report::{FileReport, Imported, Left, Moved, Report};
 use super::{NAME, UNTOLD};
-use crate::auth_files::{self, AuthFile, Client, Content, Edit, Finding, Location, Treatment};
+use crate::auth_files::{self, AuthFile, Client, Content, Edit, Finding, Treatment};
 use crate::credential::Credential;
 use crate::ecr;
 use crate::error::Result;
@@ -56,8 +56,9 @@ impl Plan {
         imports: &[Import],
         claims_docker: bool,
     ) -> Result<Self> {
-        let docker = Location::docker()?.path;
-        if unread.iter().any(|left| left.file == docker) {
+        let is_docker = |file: &AuthFile| file.location.client == Client::Docker && is_like_docker(file);
+        // It cannot be read, or was not named.
+        if !files.iter().any(is_docker) {
             let legacy = files.extract_if(.., |file| file.location.client == Client::Dockercfg);
             unread.extend(legacy.map(|file| Left::failed(&file.location.path, UNTOLD)));
         }

@@ -296,3 +296,16 @@ fn what_cannot_be_written_is_told_and_stays() {
         assert!(world.files_with(&world.path(""), MARK).is_empty());
     }
 }
+
+/// It can name no helper itself, so podman would lose what only it holds.
+#[test]
+fn the_file_of_before_2015_is_not_migrated_without_dockers_present_one() {
+    let world = World::new();
+    let text = r#"{"quay.io":{"auth":"YTpi"}}"#;
+    let file = world.write(".dockercfg", text);
+    let outcome = world.coffer(&["migrate", "--yes", file.to_str().unwrap()]).run();
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("migrate both"), "{outcome:#?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    world.coffer(&["migrate", "--yes"]).run().ok();
+    world.get("quay.io").answers("quay.io", "a", "b");
+}
