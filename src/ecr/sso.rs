@@ -23,6 +23,8 @@ struct Session {
     expires_at: String,
     /// Present in sessions that are renewed without a browser.
     refresh_token: Option<serde::de::IgnoredAny>,
+    /// Until when they are.
+    registration_expires_at: Option<String>,
 }
 
 /// How a profile's SSO session stands.
@@ -49,10 +51,16 @@ pub fn standing(profiles: &ProfileSet, name: &str, cache: &Path, now: SystemTime
     let sessions = files::entries(cache).unwrap_or_default().into_iter().filter_map(|entry| {
         let bytes = files::read(&entry.path(), MAX_SESSION, Privacy::Any).ok()??;
         let session: Session = serde_json::from_slice(&bytes).ok()?;
-        let expires: Timestamp = session.expires_at.replace("UTC", "Z").parse().ok()?;
-        (session.start_url == start_url).then_some((expires, session.refresh_token.is_some()))
+        let expires = moment(&session.expires_at)?;
+        let registration_is_over =
+            session.registration_expires_at.as_deref().and_then(moment).is_some_and(|end| end < now);
+        let renews_itself = session.refresh_token.is_some() && !registration_is_over;
+        (session.start_url == start_url).then_some((expires, renews_itself))
     });
     let Some((expires, renews_itself)) = sessions.max() else { return Standing::Missing };
-    let expires = SystemTime::from(expires);
     if renews_itself || now < expires { Standing::Good } else { Standing::Expired(expires) }
+}
+
+fn moment(text: &str) -> Option<SystemTime> {
+    text.replace("UTC", "Z").parse::<Timestamp>().ok().map(SystemTime::from)
 }

@@ -68,6 +68,15 @@ fn a_program_that_clients_do_not_find_or_that_is_another() {
     is_broken(&world, "program", "0.0.1");
     world.script("docker-credential-coffer", "exit 1");
     is_broken(&world, "program", "does not run");
+    for (endless, words) in [
+        ("/usr/bin/sleep 60", "does not answer"),
+        ("exec /usr/bin/sleep 60", "does not answer"),
+        ("exec /usr/bin/yes", "says it is y"),
+    ] {
+        world.script("docker-credential-coffer", endless);
+        is_broken(&world, "program", words);
+        assert!(world.coffer(&["doctor"]).run().took.as_millis() < 1500);
+    }
     world.set("PATH", "/nowhere");
     let found = broken(&world);
     assert!(found[0].1.contains("is not on the PATH"), "{found:?}");
@@ -156,6 +165,11 @@ fn aws_profiles_and_sso_sessions() {
     session("2020-01-02T03:04:05Z", "");
     is_broken(&world, "aws", "ended at 2020-01-02T03:04:05Z");
     session("2020-01-02T03:04:05Z", r#","refreshToken":"r""#);
+    assert_eq!(broken(&world), []);
+    // With a client whose registration is over, the SDK does not renew it.
+    session("2020-01-02T03:04:05Z", r#","refreshToken":"r","registrationExpiresAt":"2020-03-02T03:04:05Z""#);
+    is_broken(&world, "aws", "ended at 2020-01-02T03:04:05Z");
+    session("2020-01-02T03:04:05Z", r#","refreshToken":"r","registrationExpiresAt":"2120-03-02T03:04:05Z""#);
     assert_eq!(broken(&world), []);
     session("2120-01-02T03:04:05UTC", "");
     assert_eq!(broken(&world), []);

@@ -78,16 +78,15 @@ fn containers(settings: &Settings) -> Option<Check> {
     let tool = ["podman", "skopeo", "buildah"].into_iter().find(|tool| search_path::find(tool).is_some())?;
     let files = files();
     let read = files.iter().filter(|file| file.location.for_containers);
-    let named: Vec<ServerKey> = read
-        .flat_map(AuthFile::helpers)
-        .filter(|(_, helper)| *helper == NAME)
-        .filter_map(|(registry, _)| registry.parse().ok())
-        .collect();
+    let named: Vec<&str> =
+        read.flat_map(AuthFile::helpers).filter(|(_, helper)| *helper == NAME).map(|(registry, _)| registry).collect();
     let held = routes::store(settings).list().ok()?.held;
     let unnamed: Vec<&str> = held
         .keys()
-        .filter(|server| server.is_registry() && !named.contains(server))
+        .filter(|server| server.is_registry())
         .filter_map(ServerKey::registry)
+        // Letter by letter, as they compare.
+        .filter(|registry| !named.contains(registry))
         .collect();
     let name = "containers";
     if unnamed.is_empty() {

@@ -24,32 +24,30 @@ fn containers(files: &[AuthFile], server: &ServerKey) -> Option<String> {
     let mut read: Vec<_> = files.iter().filter(|file| file.location.for_containers).collect();
     // Docker's own comes last.
     read.sort_by_key(|file| file.location.client == Client::Docker);
-    let told = read.into_iter().find(|file| helper(file, server).is_some() || holds(file, server))?;
-    Some(format!(
-        "podman, like skopeo and buildah, {} ({})",
-        asks_by_registry(told, server),
-        told.location.path.display()
-    ))
+    // `docker.io` is the Hub to them, and they know no `credsStore`, in Docker's file neither.
+    let helper = |file| helper(file, server.registry()?);
+    let told = read.into_iter().find(|file| helper(file).is_some() || holds(file, server))?;
+    Some(format!("podman, like skopeo and buildah, {} ({})", asks_helper(helper(told)), told.location.path.display()))
 }
 
 fn asks(file: &AuthFile, server: &ServerKey) -> String {
-    match helper(file, server).or_else(|| file.creds_store()) {
-        Some(_) => asks_by_registry(file, server),
-        None if holds(file, server) => "reads the login in plaintext".into(),
-        None => "asks nobody".into(),
+    match helper(file, server.whole_registry().name()).or_else(|| file.creds_store()) {
+        None if !holds(file, server) => "asks nobody".into(),
+        helper => asks_helper(helper),
     }
 }
 
-fn asks_by_registry(file: &AuthFile, server: &ServerKey) -> String {
-    match helper(file, server).or_else(|| file.creds_store().filter(|_| file.location.client != Client::Containers)) {
+fn asks_helper(helper: Option<&str>) -> String {
+    match helper {
         Some("") | None => "reads the login in plaintext".into(),
         Some(NAME) => "asks Coffer".into(),
         Some(other) => format!("asks docker-credential-{other}, not Coffer"),
     }
 }
 
-fn helper<'a>(file: &'a AuthFile, server: &ServerKey) -> Option<&'a str> {
-    file.helpers().into_iter().find(|(registry, _)| is_for(server, registry)).map(|(_, helper)| helper)
+/// The helper of a registry. Clients compare letter by letter: to Docker, `docker.io` is not the Hub's name there.
+fn helper<'a>(file: &'a AuthFile, registry: &str) -> Option<&'a str> {
+    file.helpers().into_iter().find(|(named, _)| *named == registry).map(|(_, helper)| helper)
 }
 
 fn holds(file: &AuthFile, server: &ServerKey) -> bool {
