@@ -180,6 +180,8 @@ fn explain_says_whom_each_client_asks() {
         assert!(said.contains(words), "{words:?} is not in {said}");
     };
     said(&world, "docker asks nobody");
+    let broken = world.write(".docker/config.json", "{");
+    said(&world, &format!("docker has a file that cannot be read: {}", broken.display()));
     world.write(".docker/config.json", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
     said(&world, "docker reads the login in plaintext");
     world.write(".docker/config.json", r#"{"credsStore":"coffer"}"#);

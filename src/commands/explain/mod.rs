@@ -13,7 +13,9 @@ use crate::settings::Settings;
 
 mod clients;
 
-/// Show how a get for SERVER would be answered, and why, and which clients ask.
+/// Show how a get for SERVER would be answered, and who asks.
+///
+/// Why it is so, and which clients are told to ask at all. Without network, prompt or secret.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The registry, as a client would name it.
