@@ -32,6 +32,8 @@ struct Session {
 pub enum Standing {
     /// The profile needs none.
     NotNeeded,
+    /// The profile names an `sso-session` of this name, which the AWS config does not hold.
+    Undefined(String),
     /// Nobody has logged in, or the cache does not say so.
     Missing,
     /// It has ended, and only a browser can renew it.
@@ -43,10 +45,14 @@ pub enum Standing {
 /// How the SSO session stands of a profile, or of the one that it goes back to. `cache` is the CLI's directory.
 pub fn standing(profiles: &ProfileSet, name: &str, cache: &Path, now: SystemTime) -> Standing {
     let chain = profiles::chain(profiles, name);
-    let start_url = chain.last().and_then(|profile| match profile.get("sso_session") {
-        Some(session) => profiles.sso_session(session)?.get("sso_start_url"),
+    let Some(profile) = chain.last() else { return Standing::NotNeeded };
+    let start_url = match profile.get("sso_session") {
+        Some(name) => match profiles.sso_session(name) {
+            Some(session) => session.get("sso_start_url"),
+            None => return Standing::Undefined(name.to_owned()),
+        },
         None => profile.get("sso_start_url"),
-    });
+    };
     let Some(start_url) = start_url else { return Standing::NotNeeded };
     let sessions = files::entries(cache).unwrap_or_default().into_iter().filter_map(|entry| {
         let bytes = files::read(&entry.path(), MAX_SESSION, Privacy::Any).ok()??;

@@ -109,6 +109,18 @@ fn helpers_of_single_registries() {
 }
 
 #[test]
+fn a_rule_for_a_helper_that_is_not_there() {
+    let world = healthy();
+    world.config("[[registry]]\nmatch = \"gcr.io\"\nhelper = \"gcloud\"\n");
+    is_broken(&world, "rules", "rule 1 sends what it matches to docker-credential-gcloud, which is not on the PATH");
+    assert!(
+        world.coffer(&["explain", "gcr.io"]).run().ok().contains("docker-credential-gcloud is to answer, and is not")
+    );
+    world.script("docker-credential-gcloud", "exit 1");
+    assert_eq!(broken(&world), []);
+}
+
+#[test]
 fn plaintext_and_what_overrides_the_store() {
     let mut world = healthy();
     world.write(".config/containers/auth.json", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
@@ -145,6 +157,9 @@ fn podman_is_told_what_it_does_not_ask_for() {
     world.write(".config/containers/auth.json", r#"{"credHelpers":{"quay.io":"coffer"}}"#);
     let said = world.coffer(&["doctor"]).run().ok();
     assert!(said.contains("podman asks Coffer for every registry"), "{said}");
+    (0..9).for_each(|number| world.store_login(&format!("r{number}.example.com"), "alice", "x").silent());
+    let said = world.coffer(&["doctor"]).run().ok();
+    assert!(said.contains("r4.example.com and 4 more (") && !said.contains("r5."), "{said}");
 }
 
 #[test]
@@ -173,6 +188,8 @@ fn aws_profiles_and_sso_sessions() {
     assert_eq!(broken(&world), []);
     session("2120-01-02T03:04:05UTC", "");
     assert_eq!(broken(&world), []);
+    world.write(".aws/config", "[profile prod]\nsso_session = gone\nsso_account_id = 1\nsso_role_name = r\n");
+    is_broken(&world, "aws", "needs the sso-session gone, which the AWS config file does not hold");
     world.write(".aws/config", "[profile prod\n");
     assert!(broken(&world).iter().all(|(name, _)| name == "aws"));
 }
