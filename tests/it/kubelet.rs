@@ -94,6 +94,21 @@ fn a_token_is_remembered_for_half_of_its_remaining_life() {
     }
 }
 
+/// It would wait for a pinentry that nobody sees.
+#[test]
+fn nobody_is_asked_for_a_passphrase() {
+    let mut world = World::new();
+    world.store_login("ghcr.io", "alice", "secret").silent();
+    world.coffer(&["key", "protect", "--passphrase"]).input("correct horse\n").run().ok();
+    world.unset("COFFER_NO_PROMPT");
+    world.unset("CI");
+    let asked = world.path("asked");
+    world.script("pinentry", &format!("touch {}", asked.display()));
+    let outcome = ask(&world, &request("ghcr.io/app"));
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("nobody may be asked"), "{outcome:#?}");
+    assert!(!asked.exists());
+}
+
 #[test]
 fn a_service_account_is_no_reason_to_fail() {
     let world = World::new();
