@@ -49,6 +49,11 @@ impl Credential {
     pub fn empty() -> Self {
         Self { username: String::new(), secret: SecretString::from("") }
     }
+
+    /// Whether it is [`Credential::empty`], and so for Nomad alone.
+    pub fn is_empty(&self) -> bool {
+        self.username.is_empty() && self.secret.expose_secret().is_empty()
+    }
 }
 
 /// A credential that answers a request, and what a person should know of it.

@@ -258,7 +258,7 @@ impl Error {
             }
             Self::Config { .. } => "mend that line; docs/configuration.md lists every key".into(),
             Self::Environment { .. } => "set it to an absolute path, or unset it".into(),
-            Self::NoHome => "set HOME, or COFFER_DIR and COFFER_CONFIG".into(),
+            Self::NoHome => "set HOME; for logins alone, COFFER_DIR and COFFER_CONFIG will do".into(),
             Self::File { source, .. } => file_hint(source)?,
             Self::Unsafe { path, cure, .. } => format!("{cure} {}", path.display()),
             Self::BadFile { path, .. } => format!("restore {} from a backup, or remove it and log in again", path.display()),

@@ -11,7 +11,9 @@ use crate::error::{Error, Result};
 use crate::migration::{self, Found, Scope};
 use crate::server::ServerKey;
 
-/// Find registry secrets that lie in plaintext. Changes nothing; exits with 1 if there are any.
+/// Find registry secrets that lie in plaintext.
+///
+/// Changes nothing; exits with 1 if there are any.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Print the findings for programs.

@@ -21,6 +21,7 @@ use crate::settings::Settings;
     docker-credential-coffer export --format password ghcr.io | docker login -u alice --password-stdin ghcr.io\n  \
     docker-credential-coffer export --format header ghcr.io | curl -H @- https://ghcr.io/v2/\n  \
     docker-credential-coffer export --format kubernetes --name pull ghcr.io quay.io | kubectl apply -f -\n  \
+    sudo touch /etc/ecs/ecs.config && sudo chmod 600 /etc/ecs/ecs.config\n  \
     docker-credential-coffer export --format ecs-docker ghcr.io | sudo tee -a /etc/ecs/ecs.config >/dev/null")]
 pub struct Arguments {
     /// In which form.
@@ -87,9 +88,11 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
 fn find(settings: &Settings, request: &str) -> Result<Exported> {
     let request = request.trim().to_owned();
     let server: ServerKey = request.parse()?;
-    let found = routes::get(settings, &request)?.ok_or_else(|| Error::Command {
-        message: format!("nothing is held for {server}"),
-        cure: format!("docker login to it, or see docker-credential-coffer explain {server}"),
+    let found = routes::get(settings, &request)?.filter(|found| !found.credential.is_empty()).ok_or_else(|| {
+        Error::Command {
+            message: format!("nothing is held for {server}"),
+            cure: format!("docker login to it, or see docker-credential-coffer explain {server}"),
+        }
     })?;
     if let Some(warning) = found.warning {
         tell(format_args!("an older token is printed: {warning}"));
@@ -109,17 +112,28 @@ fn json_lines(found: &[Exported]) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(lines.flat_map(|line| line.to_vec()).collect())
 }
 
-/// `USER:PASSWORD` in base64. An identity token is none: it is exchanged for others, and no registry takes it so.
+/// `USER:PASSWORD` in base64. An identity token is none: it is exchanged for others, and no registry takes it so. Nor is
+/// a user with a colon (RFC 7617): readers split at the first.
 fn basic(found: &Exported) -> Result<Zeroizing<String>> {
     let Credential { username, secret } = &found.credential;
     if username == IDENTITY_TOKEN {
+        return Err(identity_token(found));
+    }
+    if username.contains(':') {
         return Err(Error::Command {
-            message: format!("what is held for {} is an identity token, which this format cannot carry", found.server),
-            cure: "log in with a user and a password (or an access token in its place), or use docker-config".into(),
+            message: format!("the user of {} has a colon in its name, which this format cannot carry", found.server),
+            cure: "log in as another user, or use json, docker-config or ecs-docker".into(),
         });
     }
     let pair = Zeroizing::new(format!("{username}:{}", secret.expose_secret()));
     Ok(Zeroizing::new(STANDARD.encode(pair.as_bytes())))
+}
+
+fn identity_token(found: &Exported) -> Error {
+    Error::Command {
+        message: format!("what is held for {} is an identity token, which this format cannot carry", found.server),
+        cure: "log in with a user and a password (or an access token in its place), or use docker-config".into(),
+    }
 }
 
 fn header(found: &Exported) -> Result<Zeroizing<Vec<u8>>> {
@@ -127,15 +141,23 @@ fn header(found: &Exported) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 fn docker_config(found: &[Exported]) -> Value {
-    let entry = |found: &Exported| match basic(found) {
-        Ok(pair) => json!({ "auth": *pair }),
-        Err(_) => json!({ "identitytoken": found.credential.secret.expose_secret() }),
+    let entry = |found: &Exported| {
+        let Credential { username, secret } = &found.credential;
+        match basic(found) {
+            Ok(pair) => json!({ "auth": *pair }),
+            Err(_) if username == IDENTITY_TOKEN => json!({ "identitytoken": secret.expose_secret() }),
+            Err(_) => json!({ "username": username, "password": secret.expose_secret() }),
+        }
     };
     let auths: Map<String, Value> = found.iter().map(|found| (found.server.name().to_owned(), entry(found))).collect();
     json!({ "auths": auths })
 }
 
 fn kubernetes(found: &[Exported], name: &str) -> Value {
+    // Kubernetes' `DockerConfigEntry` has no field for one; a build that mounts the Secret as a config.json does read it.
+    for token in found.iter().filter(|found| found.credential.username == IDENTITY_TOKEN) {
+        tell(format_args!("what is held for {} is an identity token, which the kubelet does not read", token.server));
+    }
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -151,8 +173,10 @@ fn of_host(found: &[Exported], entry: impl Fn(&Exported) -> Result<Value>) -> Re
 
 /// The agent sends `email` on, and wants one.
 fn ecs_docker(found: &Exported) -> Result<Value> {
-    basic(found)?;
     let Credential { username, secret } = &found.credential;
+    if username == IDENTITY_TOKEN {
+        return Err(identity_token(found));
+    }
     Ok(json!({ "username": username, "password": secret.expose_secret(), "email": "" }))
 }
 

@@ -11,10 +11,10 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::credential::read_wiped;
+use super::tell;
+use crate::credential::{IDENTITY_TOKEN, read_wiped};
 use crate::error::{Error, Result};
 use crate::routes;
-use crate::server::ServerKey;
 use crate::settings::Settings;
 
 const API_VERSION: &str = "credentialprovider.kubelet.k8s.io/v1";
@@ -64,8 +64,7 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let bytes = read_wiped(&mut io::stdin().lock(), MAX_REQUEST)
         .map_err(|source| Error::Stdio { action: "read standard input", source })?;
     let image = image(&bytes)?;
-    let found = routes::get(settings, &image)?;
-    let server: ServerKey = image.parse()?;
+    let found = routes::get(settings, &image.repository)?;
     let mut response = Response {
         api_version: API_VERSION,
         kind: "CredentialProviderResponse",
@@ -74,12 +73,24 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
         cache_duration: None,
         auth: BTreeMap::new(),
     };
-    match &found {
+    match found.as_ref().filter(|found| !found.credential.is_empty()) {
+        // It would be sent as a password, which no registry takes.
+        Some(found) if found.credential.username == IDENTITY_TOKEN => {
+            return Err(Error::Command {
+                message: format!(
+                    "what is held for {} is an identity token, which the kubelet cannot use",
+                    image.registry
+                ),
+                cure: "log in with a user and a password, or an access token in its place".into(),
+            });
+        }
         Some(found) => {
+            if let Some(warning) = &found.warning {
+                tell(format_args!("an older token is answered: {warning}"));
+            }
             response.cache_duration = found.expires.map(half_of_what_remains);
-            let host = server.registry().unwrap_or(&image).to_owned();
             let (username, password) = (found.credential.username.as_str(), found.credential.secret.expose_secret());
-            response.auth.insert(host, Auth { username, password });
+            response.auth.insert(image.registry, Auth { username, password });
         }
         // A login may come at any moment.
         None => response.cache_duration = Some("0s".into()),
@@ -89,8 +100,16 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     out.write_all(&text).map_err(|source| Error::Stdio { action: "write standard output", source })
 }
 
-/// The image's name, without tag and digest: the namespace that a credential may be for.
-fn image(request: &[u8]) -> Result<String> {
+/// What is to be pulled, without tag and digest.
+#[derive(Debug, PartialEq, Eq)]
+struct Image {
+    /// As the image spells it: the kubelet compares letter by letter, and the port too.
+    registry: String,
+    /// With the registry: the namespace that a credential may be for.
+    repository: String,
+}
+
+fn image(request: &[u8]) -> Result<Image> {
     let refused = |message: String| Error::Command {
         message,
         cure: format!("configure the provider with apiVersion: {API_VERSION}"),
@@ -102,14 +121,20 @@ fn image(request: &[u8]) -> Result<String> {
     if request.api_version != API_VERSION || request.kind != "CredentialProviderRequest" {
         return Err(refused("a request of another version than this one knows".into()));
     }
-    let image = request.image.split('@').next().unwrap_or_default();
-    let (rest, last) = image.rsplit_once('/').unwrap_or(("", image));
+    let name = request.image.split('@').next().unwrap_or_default();
+    let (rest, last) = name.rsplit_once('/').unwrap_or(("", name));
     let last = last.split(':').next().unwrap_or_default();
+    if last.is_empty() {
+        // Otherwise it would be the Hub, and its credential the answer.
+        return Err(refused("a request that names no image".into()));
+    }
     let host = rest.split('/').next().unwrap_or_default();
     // Docker's rule for what is a registry, and what a namespace of the Hub.
-    let has_host = host.contains(['.', ':']) || host == "localhost";
-    let hub = if has_host { "" } else { "docker.io/" };
-    Ok(if rest.is_empty() { format!("{hub}{last}") } else { format!("{hub}{rest}/{last}") })
+    let has_host = host.contains(['.', ':']) || host == "localhost" || host.chars().any(char::is_uppercase);
+    let registry = if has_host { host } else { "docker.io" };
+    let path = if has_host { &rest[host.len()..] } else { rest };
+    let parts = [registry, path.trim_start_matches('/'), last].into_iter().filter(|part| !part.is_empty());
+    Ok(Image { registry: registry.into(), repository: parts.collect::<Vec<_>>().join("/") })
 }
 
 /// As the kubelet's own provider for ECR does: so no token is used in its last hours.
@@ -127,18 +152,19 @@ mod tests {
         let request = |image: &str| {
             format!(r#"{{"apiVersion":"{API_VERSION}","kind":"CredentialProviderRequest","image":"{image}"}}"#)
         };
-        for (text, repository) in [
-            ("ghcr.io/org/app:1.2", "ghcr.io/org/app"),
-            ("nginx:1", "docker.io/nginx"),
-            ("library/nginx", "docker.io/library/nginx"),
-            ("localhost:5000/app", "localhost:5000/app"),
-            ("localhost:5000/app:1@sha256:00", "localhost:5000/app"),
-            (
-                "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b@sha256:00",
-                "123456789012.dkr.ecr.eu-west-1.amazonaws.com/a/b",
-            ),
+        let ecr = "123456789012.dkr.ecr.eu-west-1.amazonaws.com";
+        for (text, registry, path) in [
+            ("ghcr.io/org/app:1.2", "ghcr.io", "org/app"),
+            ("GHCR.io:443/org/app", "GHCR.io:443", "org/app"),
+            ("Images/app", "Images", "app"),
+            ("nginx:1", "docker.io", "nginx"),
+            ("library/nginx", "docker.io", "library/nginx"),
+            ("localhost:5000/app", "localhost:5000", "app"),
+            ("localhost:5000/app:1@sha256:00", "localhost:5000", "app"),
+            (&format!("{ecr}/a/b@sha256:00"), ecr, "a/b"),
         ] {
-            assert_eq!(image(request(text).as_bytes()).unwrap(), repository);
+            let expected = Image { registry: registry.into(), repository: format!("{registry}/{path}") };
+            assert_eq!(image(request(text).as_bytes()).unwrap(), expected);
         }
     }
 }

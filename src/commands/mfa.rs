@@ -11,7 +11,7 @@ use crate::rule::Rule;
 use crate::server::ServerKey;
 use crate::settings::Settings;
 
-/// Give the code of an MFA device, so that ECR tokens can be minted for the day.
+/// Give the code of an MFA device, for a day of ECR tokens.
 ///
 /// The code is read from the terminal, or from standard input.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,7 @@ use crate::settings::Settings;
 /// Above so many logins a person is told how far it has come.
 const MANY: usize = 200;
 
-/// Move logins that lie in plaintext, or with other helpers, into the store.
+/// Move logins into the store, from plaintext and other helpers.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Every login is read back from the store before a file is changed, and an encrypted backup of each file is \

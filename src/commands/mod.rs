@@ -29,14 +29,15 @@ mod unlock;
 /// This program's name on the PATH.
 const PROGRAM: &str = "docker-credential-coffer";
 
-/// Docker credential helper that keeps every registry login encrypted and mints Amazon ECR tokens.
+/// Docker credential helper: logins kept encrypted, tokens minted for Amazon ECR.
 #[derive(Debug, Parser)]
 #[command(
     name = "docker-credential-coffer",
     bin_name = "docker-credential-coffer",
     disable_version_flag = true,
     after_help = "Clients call it with one of: get, store, erase, list, version.\n\
-                  Configuration: ~/.config/coffer/config.toml. COFFER_LOG=debug shows which way a request goes."
+                  Configuration: ~/.config/coffer/config.toml.\n\
+                  COFFER_LOG=debug shows which way a request goes."
 )]
 pub struct Arguments {
     #[command(subcommand)]
@@ -85,7 +86,8 @@ impl Arguments {
             Command::Lock(_) => lock::run(&settings()?),
             Command::Key(arguments) => key::run(arguments, &settings()?, out),
             Command::Recipients(arguments) => recipients::run(arguments, &settings()?, out),
-            Command::Kubelet(_) => kubelet::run(&settings()?, out),
+            // Nobody sits before the kubelet, which waits a minute and then pulls nothing.
+            Command::Kubelet(_) => kubelet::run(&Settings { may_prompt: false, ..settings()? }, out),
             Command::Completions(arguments) => completions::run(arguments, out),
             Command::Man(_) => completions::man(out),
         }

@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 use crate::key::{self, Kind};
 use crate::settings::{self, Settings, StoreKind};
 
-/// Open the key once, and keep it open for a while in the kernel's keyring.
+/// Open the key once, and keep it open for a while.
+///
+/// It stays in the kernel's keyring, until its time is up or `lock` is called.
 ///
 /// The passphrase is asked for with pinentry or on the terminal; it is read from standard input where that is no terminal.
 #[derive(Debug, clap::Args)]

@@ -95,6 +95,10 @@ pub async fn check(rule: Option<&Rule>, now: SystemTime) -> Result<String, Probl
     let login = format!("aws sso login --profile {name}");
     match sso::standing(&profiles, &name, &cache.join(".aws/sso/cache"), now) {
         Standing::NotNeeded | Standing::Good => Ok(name),
+        Standing::Undefined(session) => Err(Problem::new(
+            format!("profile {name} needs the sso-session {session}, which the AWS config file does not hold"),
+            format!("write it anew: aws configure sso --profile {name}"),
+        )),
         Standing::Missing => {
             Err(Problem::new(format!("nobody has logged in to the SSO session of profile {name}"), login))
         }

@@ -137,7 +137,7 @@ fn put(settings: &Settings, ask: &Ask, file: &Path, question: &Question) -> Resu
         return Err(locked("nobody is asked for its passphrase here"));
     }
     if !settings.may_prompt {
-        return Err(locked("CI or COFFER_NO_PROMPT forbids to ask for its passphrase"));
+        return Err(locked("nobody may be asked for its passphrase here (as with CI or COFFER_NO_PROMPT)"));
     }
     deadline::waiting_for("the passphrase of the key");
     match anybody(question) {

@@ -93,8 +93,11 @@ impl<'a> AgeDir<'a> {
         files::check_directory(&self.root, Privacy::Unshared)
     }
 
-    fn directory_of(&self, server: &ServerKey) -> PathBuf {
-        self.root.join(encode(server.name()))
+    /// Where a server's credential lies. A shared repository can bring a link there, and what lies where it leads is not ours
+    /// to remove.
+    fn directory_of(&self, server: &ServerKey) -> Result<PathBuf> {
+        let directory = self.root.join(encode(server.name()));
+        refuse_link(&directory).map(|()| directory)
     }
 
     /// Everyone who must be able to read what is written, the key's own holder among them. Makes the key, if there is none
@@ -196,7 +199,7 @@ impl<'a> AgeDir<'a> {
 
 impl Store for AgeDir<'_> {
     fn get(&self, server: &ServerKey) -> Result<Option<Credential>> {
-        let directory = self.directory_of(server);
+        let directory = self.directory_of(server)?;
         let mut looks = 0..LOOKS;
         loop {
             let Some(file) = newest(credential_files(&directory)?) else { return Ok(None) };
@@ -219,13 +222,13 @@ impl Store for AgeDir<'_> {
     }
 
     fn find(&self, server: &ServerKey) -> Result<Option<Held>> {
-        Ok(self.name(&self.directory_of(server))?.map(|(_, held)| held))
+        Ok(self.name(&self.directory_of(server)?)?.map(|(_, held)| held))
     }
 
     fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()> {
         let lock = self.lock()?;
         let recipients = self.recipients(&lock, None, &Ask::Never)?;
-        let directory = self.directory_of(server);
+        let directory = self.directory_of(server)?;
         files::create_directory(&directory)?;
         files::check_directory(&directory, Privacy::Unshared)?;
         lock.sweep(&directory)?;
@@ -243,7 +246,7 @@ impl Store for AgeDir<'_> {
         let mut batch = Batch::new(&self.root);
         let mut replaced = Vec::new();
         for (server, credential) in credentials {
-            let directory = self.directory_of(server);
+            let directory = self.directory_of(server)?;
             let path = path_in(&directory, credential);
             if !batch.create_directory(&directory)? {
                 files::check_directory(&directory, Privacy::Unshared)?;
@@ -259,7 +262,7 @@ impl Store for AgeDir<'_> {
 
     fn remove(&self, server: &ServerKey) -> Result<bool> {
         // Nothing to remove needs no lock, so no directory that could be written.
-        let directory = self.directory_of(server);
+        let directory = self.directory_of(server)?;
         if credential_files(&directory)?.is_empty() {
             return Ok(false);
         }
@@ -384,6 +387,14 @@ pub(super) fn age_files(directory: &Path) -> Result<Vec<CredentialFile>> {
 /// Where a credential lies.
 fn path_in(directory: &Path, credential: &Credential) -> PathBuf {
     directory.join(format!("{}.age", encode(&credential.username)))
+}
+
+/// Refuses what only leads to a file or a directory somewhere else.
+pub(super) fn refuse_link(path: &Path) -> Result<()> {
+    if path.is_symlink() {
+        return Err(Error::BadFile { path: path.into(), problem: "is a symbolic link".into() });
+    }
+    Ok(())
 }
 
 /// Removes every other credential of a server.

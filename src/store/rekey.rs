@@ -217,8 +217,10 @@ fn opens(key: &Key, recipients: &[Recipient]) -> Result<bool> {
     }
 }
 
-/// One file, for other readers. It stays as old as it is: of two for one server, the newest counts.
+/// One file, for other readers. It stays as old as it is: of two for one server, the newest counts. A link might lead to a
+/// backup or a token, and a copy of that would come to lie in what a team shares.
 fn again(file: &age_dir::CredentialFile, list: &RecipientList, key: &Key) -> Result<()> {
+    age_dir::refuse_link(&file.path)?;
     let Some(bytes) = files::read(&file.path, MAX_FILE, Privacy::Unshared)? else { return Ok(()) };
     let plaintext = decrypt(&file.path, &bytes, key)?;
     let ciphertext = encrypt(list.recipients(), &plaintext)?;

@@ -68,6 +68,15 @@ fn a_program_that_clients_do_not_find_or_that_is_another() {
     is_broken(&world, "program", "0.0.1");
     world.script("docker-credential-coffer", "exit 1");
     is_broken(&world, "program", "does not run");
+    for (endless, words) in [
+        ("/usr/bin/sleep 60", "does not answer"),
+        ("exec /usr/bin/sleep 60", "does not answer"),
+        ("exec /usr/bin/yes", "says it is y"),
+    ] {
+        world.script("docker-credential-coffer", endless);
+        is_broken(&world, "program", words);
+        assert!(world.coffer(&["doctor"]).run().took.as_millis() < 1500);
+    }
     world.set("PATH", "/nowhere");
     let found = broken(&world);
     assert!(found[0].1.contains("is not on the PATH"), "{found:?}");
@@ -97,6 +106,18 @@ fn helpers_of_single_registries() {
     assert_eq!(broken(&world), []);
     world.write(".docker/config.json", r#"{"credsStore":"coffer","credHelpers":{"gcr.io":""}}"#);
     is_broken(&world, "credHelpers", "turns helpers off for gcr.io");
+}
+
+#[test]
+fn a_rule_for_a_helper_that_is_not_there() {
+    let world = healthy();
+    world.config("[[registry]]\nmatch = \"gcr.io\"\nhelper = \"gcloud\"\n");
+    is_broken(&world, "rules", "rule 1 sends what it matches to docker-credential-gcloud, which is not on the PATH");
+    assert!(
+        world.coffer(&["explain", "gcr.io"]).run().ok().contains("docker-credential-gcloud is to answer, and is not")
+    );
+    world.script("docker-credential-gcloud", "exit 1");
+    assert_eq!(broken(&world), []);
 }
 
 #[test]
@@ -136,6 +157,9 @@ fn podman_is_told_what_it_does_not_ask_for() {
     world.write(".config/containers/auth.json", r#"{"credHelpers":{"quay.io":"coffer"}}"#);
     let said = world.coffer(&["doctor"]).run().ok();
     assert!(said.contains("podman asks Coffer for every registry"), "{said}");
+    (0..9).for_each(|number| world.store_login(&format!("r{number}.example.com"), "alice", "x").silent());
+    let said = world.coffer(&["doctor"]).run().ok();
+    assert!(said.contains("r4.example.com and 4 more (") && !said.contains("r5."), "{said}");
 }
 
 #[test]
@@ -157,8 +181,15 @@ fn aws_profiles_and_sso_sessions() {
     is_broken(&world, "aws", "ended at 2020-01-02T03:04:05Z");
     session("2020-01-02T03:04:05Z", r#","refreshToken":"r""#);
     assert_eq!(broken(&world), []);
+    // With a client whose registration is over, the SDK does not renew it.
+    session("2020-01-02T03:04:05Z", r#","refreshToken":"r","registrationExpiresAt":"2020-03-02T03:04:05Z""#);
+    is_broken(&world, "aws", "ended at 2020-01-02T03:04:05Z");
+    session("2020-01-02T03:04:05Z", r#","refreshToken":"r","registrationExpiresAt":"2120-03-02T03:04:05Z""#);
+    assert_eq!(broken(&world), []);
     session("2120-01-02T03:04:05UTC", "");
     assert_eq!(broken(&world), []);
+    world.write(".aws/config", "[profile prod]\nsso_session = gone\nsso_account_id = 1\nsso_role_name = r\n");
+    is_broken(&world, "aws", "needs the sso-session gone, which the AWS config file does not hold");
     world.write(".aws/config", "[profile prod\n");
     assert!(broken(&world).iter().all(|(name, _)| name == "aws"));
 }

@@ -93,6 +93,38 @@ fn what_cannot_be_exported_is_said() {
     }
 }
 
+/// A client that splits at the first colon would send `a`, and `b:c` as the password.
+#[test]
+fn a_user_with_a_colon_is_not_told_in_base64() {
+    let world = World::new();
+    world.store_login("ghcr.io", "a:b", "c").silent();
+    for format in ["header", "ecs-dockercfg"] {
+        let outcome = world.coffer(&["export", "--format", format, "ghcr.io"]).run();
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:#?}");
+        assert!(outcome.stderr.contains("has a colon in its name"), "{outcome:#?}");
+    }
+    let config = json!({ "auths": { "ghcr.io": { "username": "a:b", "password": "c" } } });
+    assert_eq!(json_of(&exported(&world, "docker-config", &["ghcr.io"])), config);
+    assert!(exported(&world, "ecs-docker", &["ghcr.io"]).contains(r#""username":"a:b","password":"c""#));
+}
+
+/// An `auth` of nothing but a colon makes docker drop every entry of its file.
+#[test]
+fn what_is_answered_for_nomad_alone_is_not_exported() {
+    let world = World::new();
+    world.config("[[registry]]\nmatch = \"docker.io\"\nanonymous = \"empty\"\n");
+    for format in ["json", "password", "header", "docker-config", "kubernetes", "ecs-docker", "ecs-dockercfg"] {
+        let outcome = world.coffer(&["export", "--format", format, "docker.io"]).run();
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:#?}");
+    }
+}
+
+#[test]
+fn the_kubelet_reads_no_identity_tokens() {
+    let said = with_logins().coffer(&["export", "--format", "kubernetes", "quay.io"]).run();
+    assert!(said.code == Some(0) && said.stderr.contains("which the kubelet does not read"), "{said:#?}");
+}
+
 #[test]
 fn a_terminal_is_warned() {
     let world = with_logins();

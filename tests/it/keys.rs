@@ -82,7 +82,7 @@ fn only_what_is_held_and_read_asks_for_the_passphrase() {
         world.set(name, "1");
         let refused = world.get("ghcr.io");
         assert!(refused.stderr.contains("hint: unlock it in a terminal: docker-credential-coffer unlock"));
-        refused.fails("is locked: CI or COFFER_NO_PROMPT forbids to ask for its passphrase");
+        refused.fails("is locked: nobody may be asked for its passphrase here (as with CI or COFFER_NO_PROMPT)");
         world.get("gcr.io").misses();
         assert_eq!(pinentry.asked(), 0);
         world.unset(name);

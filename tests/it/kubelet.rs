@@ -38,12 +38,47 @@ fn a_login_is_answered_for_its_registry() {
     }
 }
 
+/// It compares letter by letter, and takes a port that is not named for another one.
+#[test]
+fn a_registry_is_answered_as_the_image_spells_it() {
+    let world = World::new();
+    world.store_login("ghcr.io", "alice", "secret").silent();
+    for (image, registry) in [("ghcr.io:443/org/app:1", "ghcr.io:443"), ("GHCR.io/app", "GHCR.io")] {
+        assert_eq!(response(&world, image)["auth"], json!({ registry: { "username": "alice", "password": "secret" } }));
+    }
+}
+
+/// The kubelet would send it as the password of a user `<token>`.
+#[test]
+fn an_identity_token_is_refused() {
+    let world = World::new();
+    world.store_login("quay.io", "<token>", "SECRET").silent();
+    let outcome = ask(&world, &request("quay.io/org/app"));
+    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:#?}");
+    assert!(outcome.stderr.contains("is an identity token") && !outcome.stderr.contains("SECRET"), "{outcome:#?}");
+}
+
+#[test]
+fn an_older_token_is_answered_with_a_word() {
+    let mut world = World::new();
+    let _aws = Aws::start(&mut world);
+    response(&world, &format!("{ECR}/app"));
+    world.store_login(ECR, "AWS", "pasted").silent();
+    world.set("AWS_ECR_DISABLE_CACHE", "1");
+    world.set("AWS_ENDPOINT_URL", "http://127.0.0.1:1");
+    let outcome = ask(&world, &request(&format!("{ECR}/app")));
+    assert!(outcome.code == Some(0) && outcome.stderr.starts_with("an older token is answered: "), "{outcome:#?}");
+}
+
 #[test]
 fn a_miss_is_an_empty_answer_that_is_not_remembered() {
     let world = World::new();
     let answer = response(&world, "quay.io/org/app");
     assert_eq!((&answer["auth"], &answer["cacheDuration"]), (&json!({}), &json!("0s")));
     assert!(world.files(&world.store()).is_empty());
+    // What Nomad takes for a miss is one.
+    world.config("[[registry]]\nmatch = \"quay.io\"\nanonymous = \"empty\"\n");
+    assert_eq!(response(&world, "quay.io/org/app"), answer);
 }
 
 /// As the kubelet's own provider for ECR: half of the token's remaining life.
@@ -57,6 +92,21 @@ fn a_token_is_remembered_for_half_of_its_remaining_life() {
         let seconds: u64 = answer["cacheDuration"].as_str().unwrap().strip_suffix('s').unwrap().parse().unwrap();
         assert!((21_000..=21_600).contains(&seconds), "{answer}");
     }
+}
+
+/// It would wait for a pinentry that nobody sees.
+#[test]
+fn nobody_is_asked_for_a_passphrase() {
+    let mut world = World::new();
+    world.store_login("ghcr.io", "alice", "secret").silent();
+    world.coffer(&["key", "protect", "--passphrase"]).input("correct horse\n").run().ok();
+    world.unset("COFFER_NO_PROMPT");
+    world.unset("CI");
+    let asked = world.path("asked");
+    world.script("pinentry", &format!("touch {}", asked.display()));
+    let outcome = ask(&world, &request("ghcr.io/app"));
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("nobody may be asked"), "{outcome:#?}");
+    assert!(!asked.exists());
 }
 
 #[test]
@@ -82,6 +132,9 @@ fn what_the_api_does_not_say_is_refused() {
         with("kind", json!("CredentialProviderResponse")),
         with("imagePullPolicy", json!("Always")),
         with("image", json!(null)),
+        with("image", json!("")),
+        with("image", json!("/")),
+        with("image", json!("@sha256:00")),
         json!({ "apiVersion": API, "kind": "CredentialProviderRequest" }).to_string(),
         "not JSON, SECRET".into(),
         String::new(),

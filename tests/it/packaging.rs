@@ -33,6 +33,12 @@ fn every_command_is_completed() {
 }
 
 #[test]
+fn the_list_of_commands_fits_a_terminal() {
+    let help = World::new().coffer(&["--help"]).run().ok();
+    assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+}
+
+#[test]
 fn every_command_is_in_the_manual() {
     let world = World::new();
     let page = world.coffer(&["man"]).run().ok();

@@ -180,6 +180,8 @@ fn explain_says_whom_each_client_asks() {
         assert!(said.contains(words), "{words:?} is not in {said}");
     };
     said(&world, "docker asks nobody");
+    let broken = world.write(".docker/config.json", "{");
+    said(&world, &format!("docker has a file that cannot be read: {}", broken.display()));
     world.write(".docker/config.json", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
     said(&world, "docker reads the login in plaintext");
     world.write(".docker/config.json", r#"{"credsStore":"coffer"}"#);
@@ -192,4 +194,27 @@ fn explain_says_whom_each_client_asks() {
     said(&world, "podman, like skopeo and buildah, asks Coffer");
     world.set("DOCKER_AUTH_CONFIG", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
     said(&world, "docker takes what DOCKER_AUTH_CONFIG says");
+}
+
+/// Docker looks for the Hub's URL among its `credHelpers`, podman and its kin for `docker.io`; neither for the other.
+#[test]
+fn explain_reads_the_name_of_the_hub_as_each_client_does() {
+    let world = World::new();
+    let calls = world.path("calls");
+    world.script("docker-credential-other", &format!("echo called >> {}", calls.display()));
+    for (key, is_dockers) in [("docker.io", false), ("https://index.docker.io/v1/", true)] {
+        let config = format!(r#"{{"auths":{{}},"credsStore":"coffer","credHelpers":{{"{key}":"other"}}}}"#);
+        world.write(".docker/config.json", &config);
+        let said = world.coffer(&["explain", "docker.io"]).run().ok();
+        assert_eq!(said.contains("docker asks docker-credential-other"), is_dockers, "{said}");
+        assert_eq!(
+            said.contains("podman, like skopeo and buildah, asks docker-credential-other"),
+            !is_dockers,
+            "{said}"
+        );
+        let _ = std::fs::remove_file(&calls);
+        world.write(".docker/config.json", &config.replace("{}", r#"{"https://index.docker.io/v1/":{}}"#));
+        world.call("docker", &["logout"]).run();
+        assert_eq!(calls.exists(), is_dockers);
+    }
 }

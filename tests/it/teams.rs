@@ -79,3 +79,33 @@ fn two_people_share_a_store_through_git() {
     alice.coffer(&["key", "rotate"]).run().ok();
     alice.get("quay.io").answers("quay.io", "team", "two");
 }
+
+/// Who can push can push symbolic links too: a login must not remove what lies where they lead.
+#[test]
+fn a_link_in_place_of_a_server_is_not_followed() {
+    let world = World::new();
+    world.store_login("quay.io", "alice", "x").silent();
+    let outside = world.write("elsewhere/other.age", "mine").parent().unwrap().to_owned();
+    std::os::unix::fs::symlink(&outside, world.store().join("store/ghcr.io")).unwrap();
+    world.get("ghcr.io").fails("ghcr.io is a symbolic link");
+    world.store_login("ghcr.io", "alice", "x").fails("ghcr.io is a symbolic link");
+    world.coffer(&["erase"]).input("ghcr.io").run().fails("ghcr.io is a symbolic link");
+    assert_eq!(world.files(&outside), ["other.age"]);
+    assert_eq!(world.coffer(&["list"]).run().ok().trim(), r#"{"quay.io":"alice"}"#);
+}
+
+/// What a link leads to may be a backup, or a token, which are not the team's.
+#[test]
+fn nothing_is_drawn_into_the_shared_store_by_a_link() {
+    let world = World::new();
+    world.store_login("quay.io", "alice", "SECRET").silent();
+    let outside = world.store().join("backups/x");
+    fs::create_dir_all(&outside).unwrap();
+    fs::rename(world.store().join("store/quay.io/alice.age"), outside.join("own.age")).unwrap();
+    let link = world.store().join("store/quay.io/alice.age");
+    std::os::unix::fs::symlink("../../backups/x/own.age", &link).unwrap();
+    let (_, recipient) = keygen(&world, "key.txt");
+    let outcome = world.coffer(&["recipients", "add", &recipient]).run();
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("alice.age is a symbolic link"), "{outcome:#?}");
+    assert!(link.is_symlink());
+}

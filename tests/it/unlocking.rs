@@ -24,7 +24,7 @@ fn unlock(world: &World, time: &[&str]) {
     assert!(outcome.code == Some(0) && outcome.stderr.starts_with("unlocked until 20"), "{outcome:#?}");
 }
 
-const IS_LOCKED: &str = "is locked: CI or COFFER_NO_PROMPT forbids";
+const IS_LOCKED: &str = "is locked: nobody may be asked for its passphrase here";
 
 #[test]
 fn an_unlocked_key_needs_no_passphrase_until_it_is_locked() {

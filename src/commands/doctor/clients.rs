@@ -5,15 +5,20 @@ use crate::auth_files::{self, AuthFile, Client, locations};
 use crate::error::Result;
 use crate::migration::{self, NAME, Scope, counted};
 use crate::routes;
+use crate::rule::Rule;
 use crate::search_path;
 use crate::server::ServerKey;
 use crate::settings::Settings;
+
+/// Of a long list, this many are named.
+const MAX_SHOWN: usize = 5;
 
 const SETUP: &str = "docker-credential-coffer setup";
 
 pub fn checks(settings: Option<&Settings>) -> Vec<Check> {
     let mut checks = vec![docker()];
     checks.extend(helpers());
+    checks.extend(settings.into_iter().flat_map(rules));
     checks.extend(settings.and_then(containers));
     checks.push(plaintext());
     if !auth_files::environment().is_empty() {
@@ -73,34 +78,48 @@ fn helpers() -> Vec<Check> {
     checks
 }
 
+/// Helpers that rules name.
+fn rules(settings: &Settings) -> Vec<Check> {
+    let missing = |(number, rule): (usize, &Rule)| {
+        let program = format!("docker-credential-{}", rule.helper.as_ref()?.as_str());
+        let detail = format!("rule {number} sends what it matches to {program}, which is not on the PATH");
+        search_path::find(&program).is_none().then(|| Check::bad("rules", detail, "install it, or take that rule out"))
+    };
+    (1..).zip(&settings.rules).filter_map(missing).collect()
+}
+
 /// podman and its kin ask only for registries that a file of theirs names.
 fn containers(settings: &Settings) -> Option<Check> {
     let tool = ["podman", "skopeo", "buildah"].into_iter().find(|tool| search_path::find(tool).is_some())?;
     let files = files();
     let read = files.iter().filter(|file| file.location.for_containers);
-    let named: Vec<ServerKey> = read
-        .flat_map(AuthFile::helpers)
-        .filter(|(_, helper)| *helper == NAME)
-        .filter_map(|(registry, _)| registry.parse().ok())
-        .collect();
+    let named: Vec<&str> =
+        read.flat_map(AuthFile::helpers).filter(|(_, helper)| *helper == NAME).map(|(registry, _)| registry).collect();
     let held = routes::store(settings).list().ok()?.held;
     let unnamed: Vec<&str> = held
         .keys()
-        .filter(|server| server.is_registry() && !named.contains(server))
+        .filter(|server| server.is_registry())
         .filter_map(ServerKey::registry)
+        // Letter by letter, as they compare.
+        .filter(|registry| !named.contains(registry))
         .collect();
     let name = "containers";
     if unnamed.is_empty() {
         return Some(Check::good(name, format!("{tool} asks Coffer for every registry that the store holds")));
     }
-    let entries: Vec<_> = unnamed.iter().map(|registry| format!("\"{registry}\": \"{NAME}\"")).collect();
+    let shown = &unnamed[..unnamed.len().min(MAX_SHOWN)];
+    let entries: Vec<_> = shown.iter().map(|registry| format!("\"{registry}\": \"{NAME}\"")).collect();
+    let more = match unnamed.len() - shown.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
     Some(Check {
         name,
         // Not everybody who has the program uses it.
         ok: true,
         detail: format!(
-            "{tool} does not ask Coffer for {} (podman logout --all takes such entries out)",
-            unnamed.join(", ")
+            "{tool} does not ask Coffer for {}{more} (podman logout --all takes such entries out)",
+            shown.join(", ")
         ),
         cure: Some(format!("if it should, write into its auth.json: {{\"credHelpers\": {{{}}}}}", entries.join(", "))),
     })

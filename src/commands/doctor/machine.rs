@@ -2,7 +2,11 @@
 
 use std::env;
 use std::fs;
+use std::io::Read;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::super::PROGRAM;
@@ -15,6 +19,10 @@ use crate::settings::Settings;
 
 /// How far in the future a file may be before the clock, not the file, is doubted.
 const TOLERANCE: Duration = Duration::from_secs(300);
+
+/// How long another build of this program has to say its version, and the most that is read of it.
+const PATIENCE: Duration = Duration::from_millis(500);
+const MAX_VERSION: u64 = 1000;
 
 pub fn checks(settings: &Result<Settings>) -> Vec<Check> {
     let configuration = match settings {
@@ -38,19 +46,38 @@ fn program() -> Check {
             format!("{PROGRAM} setup puts it into ~/.local/bin; add that to the PATH of your session and of services");
         return Check::bad(name, format!("{PROGRAM} is not on the PATH, so no client finds it"), cure);
     };
-    let is_this = |this: &std::path::PathBuf| fs::canonicalize(this).ok() == fs::canonicalize(&found).ok();
+    let is_this = |this: &Path| fs::canonicalize(this).ok() == fs::canonicalize(&found).ok();
     if env::current_exe().is_ok_and(|this| is_this(&this)) {
         return Check::good(name, format!("{} is on the PATH", found.display()));
     }
-    let version = Command::new(&found).arg("version").stdin(Stdio::null()).stderr(Stdio::null()).output();
-    let version = version.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default();
+    let version = version(&found).unwrap_or_default();
     let own = format!("{PROGRAM} ({PROGRAM}) {}", env!("CARGO_PKG_VERSION"));
     if version == own {
         return Check::good(name, format!("{} is on the PATH, another copy of this one", found.display()));
     }
-    let said = if version.is_empty() { "does not run".into() } else { format!("says it is {version}") };
+    let said =
+        if version.is_empty() { "does not run, or does not answer".into() } else { format!("says it is {version}") };
     let cure = format!("remove it, or replace it with this one: {PROGRAM} setup");
     Check::bad(name, format!("clients find {}, which {said}", found.display()), cure)
+}
+
+/// What another build says of itself, if it does so in time.
+fn version(program: &Path) -> Option<String> {
+    let command = &mut Command::new(program);
+    let mut process =
+        command.arg("version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+    let mut output = process.stdout.take()?.take(MAX_VERSION);
+    let (answer, answered) = mpsc::channel();
+    // What it has started may keep its output open after it.
+    thread::spawn(move || {
+        let mut said = Vec::new();
+        output.read_to_end(&mut said).and_then(|_| answer.send(said).map_err(std::io::Error::other))
+    });
+    let said = answered.recv_timeout(PATIENCE);
+    // It may be gone already.
+    let _ = process.kill();
+    let _ = process.wait();
+    said.ok().map(|said| String::from_utf8_lossy(&said).trim().to_owned())
 }
 
 /// What can be told of the clock without asking anybody: nothing was written in the future.

@@ -13,7 +13,9 @@ mod clients;
 mod machine;
 mod store;
 
-/// Check everything that goes wrong in practice. Exits with 1 if something is broken.
+/// Check everything that goes wrong in practice.
+///
+/// Exits with 1 if something is broken.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Print the checks for programs.

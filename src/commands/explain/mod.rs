@@ -8,12 +8,15 @@ use super::moment;
 use crate::ecr;
 use crate::error::{Error, Result};
 use crate::routes::{self, Source};
+use crate::search_path;
 use crate::server::ServerKey;
 use crate::settings::Settings;
 
 mod clients;
 
-/// Show how a get for SERVER would be answered, and why, and which clients ask.
+/// Show how a get for SERVER would be answered, and who asks.
+///
+/// Why it is so, and which clients are told to ask at all. Without network, prompt or secret.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// The registry, as a client would name it.
@@ -117,7 +120,15 @@ impl Explanation<'_> {
             ("store", Some(true)) => "the store holds a credential for it".into(),
             ("store", Some(false)) => "the store holds nothing for it: not found".into(),
             ("store", None) => "the store cannot tell whether it holds anything for it".into(),
-            ("helper", _) => format!("docker-credential-{} answers", self.helper.unwrap_or_default()),
+            ("helper", _) => {
+                let program = format!("docker-credential-{}", self.helper.unwrap_or_default());
+                let is_there = search_path::find(&program).is_some();
+                if is_there {
+                    format!("{program} answers")
+                } else {
+                    format!("{program} is to answer, and is not on the PATH")
+                }
+            }
             ("anonymous", _) => "it is anonymous: there is no credential".into(),
             _ => self.ecr.as_ref().map_or_else(String::new, Ecr::in_words),
         });

@@ -12,7 +12,9 @@ mod docker;
 mod program;
 mod store;
 
-/// Put this program on the PATH, make the store and its key, move what lies in plaintext into it, and have Docker use it.
+/// Make the store, move plaintext logins into it, have Docker use it.
+///
+/// Puts this program on the PATH too, and makes the key that opens the store.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "What it would do is shown first. Safe to run again: a second run finds everything done.")]
 pub struct Arguments {
