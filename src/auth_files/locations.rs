@@ -150,11 +150,20 @@ pub fn leftovers(locations: &[Location]) -> Vec<Location> {
         if location.is_system || !seen.insert(directory.clone()) {
             continue;
         }
-        for path in files::temporaries(&directory) {
+        for path in files::temporaries(&directory).into_iter().filter(|path| is_trusted(path, &resolved)) {
             leftovers.push(Location { path, leftover_of: Some(resolved.clone()), ..location.clone() });
         }
     }
     leftovers
+}
+
+/// Whether a leftover is as good as the file beside which it lies. In a directory that others may write to, it could lead to
+/// a file that is not to be removed, or hold logins that are not to be believed.
+fn is_trusted(leftover: &Path, file: &Path) -> bool {
+    let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
+    let owners = [Some(rustix::process::geteuid().as_raw()), owner(files::parent(file)), owner(file)];
+    let metadata = leftover.symlink_metadata().ok().filter(fs::Metadata::is_file);
+    metadata.is_some_and(|metadata| owners.contains(&Some(metadata.uid())))
 }
 
 fn merged(locations: Vec<Location>) -> Vec<Location> {
