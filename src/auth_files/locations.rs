@@ -47,6 +47,11 @@ impl Location {
         Ok(Self { for_containers: has_containers_tools(), ..Self::new(path, Client::Docker) })
     }
 
+    /// Whether it is the file that another path leads to.
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.leftover_of.is_none() && is_same_file(&self.path, path)
+    }
+
     /// A file that somebody named: one of those that clients find, or else what its name says.
     pub fn named(path: &Path) -> Result<Self> {
         if let Some(known) = all()?.into_iter().find(|known| is_same_file(&known.path, path)) {

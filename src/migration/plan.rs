@@ -57,8 +57,11 @@ impl Plan {
         claims_docker: bool,
     ) -> Result<Self> {
         let docker = Location::docker()?.path;
-        if unread.iter().any(|left| left.file == docker) {
-            let legacy = files.extract_if(.., |file| file.location.client == Client::Dockercfg);
+        let is_told = |file: &AuthFile| file.location.client == Client::Docker && file.location.is_at(&docker);
+        if !files.iter().any(is_told) {
+            let is_untold =
+                |file: &mut AuthFile| file.location.client == Client::Dockercfg && !file.findings().is_empty();
+            let legacy = files.extract_if(.., is_untold);
             unread.extend(legacy.map(|file| Left::failed(&file.location.path, UNTOLD)));
         }
         let mut planner = Planner {

@@ -228,6 +228,22 @@ fn a_file_that_is_named_is_touched_alone() {
     assert!(missing.code == Some(1) && missing.stdout.contains("nowhere.json: does not exist"), "{missing:#?}");
 }
 
+/// Its clients would lose the login: only Docker's present configuration can name Coffer for it.
+#[test]
+fn a_file_of_before_2015_is_not_moved_without_dockers_own() {
+    let world = World::new();
+    let text = json!({ "legacy.example": { "auth": AUTH } }).to_string();
+    let path = world.write(".dockercfg", &text);
+    let outcome = world.coffer(&["migrate", "--yes", ".dockercfg"]).run();
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("it stays until Docker's"), "{outcome:#?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    world.write(".docker/config.json", "{}");
+    world.coffer(&["migrate", "--yes", ".dockercfg", ".docker/config.json"]).run().ok();
+    assert_eq!(read(&world, ".dockercfg"), json!({ "legacy.example": {} }));
+    assert_eq!(read(&world, ".docker/config.json")["credHelpers"]["legacy.example"], "coffer");
+    assert_eq!(world.coffer(&["migrate", "--yes", ".dockercfg"]).run().ok(), "nothing to do\n");
+}
+
 #[test]
 fn on_a_terminal_it_asks_and_no_changes_nothing() {
     let world = of_every_client();
