@@ -148,7 +148,13 @@ fn give(file: &File, owner: (u32, u32)) -> io::Result<()> {
     if (metadata.uid(), metadata.gid()) == owner {
         return Ok(());
     }
-    fchown(file, Some(owner.0), Some(owner.1))
+    match fchown(file, Some(owner.0), Some(owner.1)) {
+        // Its owner, who is not in its group: no other group may have what that one had.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && metadata.uid() == owner.0 => {
+            file.set_permissions(fs::Permissions::from_mode(metadata.permissions().mode() & 0o707))
+        }
+        given => given,
+    }
 }
 
 /// Replaces `path`, or makes it, with mode 0600: whole or not at all, and on the disk when this returns.
