@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::printable;
-use crate::auth_files::{Client, Content, Kind, Treatment};
+use crate::auth_files::{self, Client, Content, Kind, Treatment};
 use crate::error::{Error, Result};
 use crate::migration::{self, Found, Scope};
 use crate::server::ServerKey;
@@ -76,5 +76,5 @@ fn row(found: Found) -> Row {
         ),
         Content::Fixed(reason, advice) => (client == Client::EcrLogin, format!("{reason}; {advice}")),
     };
-    Row { file, client, key: finding.key, kind: finding.kind, fixable, advice }
+    Row { file, client, key: auth_files::shown(&finding.key), kind: finding.kind, fixable, advice }
 }

@@ -84,8 +84,8 @@ impl Plan {
             let is_docker = file.location.client == Client::Docker;
             if is_docker && file.location.for_containers {
                 // Whoever is named there already is asked before that old file is looked at.
-                let is_named = |registry: &str| file.helpers().iter().any(|(known, _)| *known == registry);
-                let unnamed = legacy.iter().filter(|registry| !is_named(registry));
+                let named: HashSet<&str> = file.helpers().into_iter().map(|(registry, _)| registry).collect();
+                let unnamed = legacy.iter().filter(|registry| !named.contains(registry.as_str()));
                 edit.helpers.extend(unnamed.map(|registry| (registry.clone(), Some(NAME.to_owned()))));
             }
             ask_coffer(settings, file, edit, is_docker && (claims_docker || !legacy.is_empty()), &given);
@@ -275,12 +275,11 @@ impl Planner<'_> {
     }
 
     fn leave(&mut self, file: &AuthFile, key: &str, reason: String) {
-        self.report.left.push(Left { file: file.location.path.clone(), key: key.into(), reason, is_failure: false });
+        self.report.left.push(Left::of(&file.location.path, key, reason, false));
     }
 
     fn fail(&mut self, file: &AuthFile, key: &str, reason: String) {
-        let file = file.location.path.clone();
-        self.report.left.push(Left { file, key: key.into(), reason, is_failure: true });
+        self.report.left.push(Left::of(&file.location.path, key, reason, true));
     }
 
     /// Whether a token for ECR still serves: then it is kept as `docker login` would keep it.
@@ -359,5 +358,5 @@ fn left(file: &Path, finding: Finding) -> Left {
         Content::Fixed(reason, advice) => format!("{reason}; {advice}"),
         Content::Login(..) => "its client asks no helper".into(),
     };
-    Left { file: file.into(), key: finding.key, reason, is_failure: false }
+    Left::of(file, &finding.key, reason, false)
 }
