@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::file_name::{decode, encode};
+use crate::file_name::{decode, encode, is_name};
 use crate::files;
 use crate::settings::Settings;
 use crate::store::Shelf;
@@ -75,11 +75,18 @@ pub fn newest(settings: &Settings, path: &Path) -> Result<Option<Backup>> {
     Ok(store.unseal(&path)?.map(|bytes| Backup { path, bytes }))
 }
 
-/// The files of which there are copies. One whose path was too long for a name is left out, and must be named.
-pub fn files(settings: &Settings) -> Result<Vec<PathBuf>> {
-    let entries = files::entries(&age_dir::backups(settings))?;
-    let names = entries.iter().filter_map(|entry| decode(entry.file_name().to_str()?));
-    Ok(names.map(PathBuf::from).collect())
+/// The files of which there are copies, and the directories of those whose path was too long for a name.
+pub fn files(settings: &Settings) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut files, mut nameless) = (Vec::new(), Vec::new());
+    for entry in files::entries(&age_dir::backups(settings))? {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match decode(&name) {
+            Some(path) => files.push(path.into()),
+            None if is_name(&name) => nameless.push(entry.path()),
+            None => {}
+        }
+    }
+    Ok((files, nameless))
 }
 
 fn directory_of(settings: &Settings, path: &Path) -> PathBuf {

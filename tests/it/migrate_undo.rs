@@ -87,6 +87,21 @@ fn what_has_no_backup_is_an_error_and_no_backups_are_none() {
     assert_eq!(fs::read_to_string(path).unwrap(), CONFIG);
     let outcome = World::new().coffer(&["migrate", "--undo", "--yes"]).run();
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), "there is no backup\n"), "{outcome:#?}");
+    let told = World::new().coffer(&["migrate", "--undo", "--json"]).run().ok();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&told).unwrap()["files"], serde_json::json!([]));
+}
+
+#[test]
+fn a_file_whose_path_is_too_long_for_a_name_is_told_and_can_be_named() {
+    let world = World::new();
+    let file = format!("{0}/{0}/auth.json", "long".repeat(30));
+    let path = world.write(&file, AUTH);
+    world.coffer(&["migrate", "--yes", &file]).run().ok();
+    let told = world.coffer(&["migrate", "--undo", "--yes"]).run().ok();
+    assert!(told.contains("too long for a name"), "{told}");
+    assert_ne!(fs::read_to_string(&path).unwrap(), AUTH);
+    world.coffer(&["migrate", "--undo", "--yes", &file]).run().ok();
+    assert_eq!(fs::read_to_string(&path).unwrap(), AUTH);
 }
 
 /// A file has one name, however it is reached: otherwise its backup would not be found.
