@@ -48,7 +48,7 @@ pub struct Backup {
 /// The newest copy serves again if it is the same, so that a run that was killed and is run again leaves one.
 pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> Result<PathBuf> {
     let store = AgeDir::new(settings, Shelf::Logins);
-    let directory = directory_of(settings, path);
+    let directory = directory_of(settings, path)?;
     if reason != Reason::Undone
         && let Some(newest) = newest(settings, path)?
         && *newest.bytes == bytes
@@ -66,11 +66,12 @@ pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> R
 
 /// The newest copy of a file that was made before the file was changed; `None` if there is none.
 pub fn newest(settings: &Settings, path: &Path) -> Result<Option<Backup>> {
-    let entries = files::entries(&directory_of(settings, path))?;
+    let directory = directory_of(settings, path)?;
+    let entries = files::entries(&directory)?;
     let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
     // Moments are written so that their order is the names' order.
     let Some(name) = names.filter(|name| is_copy(name)).max() else { return Ok(None) };
-    let path = directory_of(settings, path).join(name);
+    let path = directory.join(name);
     let store = AgeDir::new(settings, Shelf::Logins);
     Ok(store.unseal(&path)?.map(|bytes| Backup { path, bytes }))
 }
@@ -89,8 +90,12 @@ pub fn files(settings: &Settings) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     Ok((files, nameless))
 }
 
-fn directory_of(settings: &Settings, path: &Path) -> PathBuf {
-    age_dir::backups(settings).join(encode(&path.to_string_lossy()))
+/// Fails for a path that is not UTF-8: two of them could have one name, and one file be put back as the other.
+fn directory_of(settings: &Settings, path: &Path) -> Result<PathBuf> {
+    match path.to_str() {
+        Some(text) => Ok(age_dir::backups(settings).join(encode(text))),
+        None => Err(Error::BadFile { path: path.into(), problem: "has a path that is not UTF-8".into() }),
+    }
 }
 
 fn is_copy(name: &str) -> bool {

@@ -30,6 +30,7 @@ struct Audit {
 /// One secret, and what to do about it.
 #[derive(Serialize)]
 struct Row {
+    #[serde(serialize_with = "migration::shown_path")]
     file: PathBuf,
     client: Client,
     key: String,

@@ -26,7 +26,7 @@ mod report;
 
 pub use import::Import;
 pub use plan::Plan;
-pub use report::{FileReport, Imported, Left, Moved, Report, counted};
+pub use report::{FileReport, Imported, Left, Moved, Report, counted, shown_path};
 
 /// What stands in `credsStore`.
 pub const NAME: &str = "coffer";

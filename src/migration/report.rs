@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::auth_files;
 
@@ -33,6 +33,7 @@ pub struct Report {
 #[derive(Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct Moved {
     /// The file.
+    #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
     /// Its name there.
     pub key: String,
@@ -44,6 +45,7 @@ pub struct Moved {
 #[derive(Debug, Serialize, PartialEq, Eq)]
 pub struct Left {
     /// The file, the variable or the helper.
+    #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
     /// Its name there; empty for the whole file.
     pub key: String,
@@ -79,6 +81,7 @@ pub struct Imported {
 #[derive(Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct FileReport {
     /// The file.
+    #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
     /// Whether it was written anew, put back or removed.
     pub rewritten: bool,
@@ -148,6 +151,11 @@ impl Report {
         lines.extend(self.notes.iter().cloned());
         lines
     }
+}
+
+/// A path in JSON, which has no place for what is not UTF-8.
+pub fn shown_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// `1 login`, `2 logins`.

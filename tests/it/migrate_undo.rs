@@ -138,3 +138,14 @@ fn a_backup_that_is_damaged_is_told_and_changes_nothing() {
     assert_eq!(read(&world, ".docker/config.json"), scrubbed);
     assert_eq!(read(&world, ".config/containers/auth.json"), AUTH);
 }
+
+/// Two such files could have one backup, and be put back as each other.
+#[test]
+fn a_file_whose_path_is_not_utf_8_is_told_and_stays() {
+    let world = World::new();
+    world.write("a.json", CONFIG);
+    let script = "mv a.json \"$(printf '\\377.json')\"; docker-credential-coffer migrate --yes --json ?.json";
+    let outcome = world.call("sh", &["-c", script]).run();
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("not UTF-8"), "{outcome:#?}");
+    assert_eq!(world.files_with(&world.home(), CONFIG).len(), 1);
+}
