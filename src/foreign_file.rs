@@ -8,6 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::TempPath;
@@ -96,6 +98,10 @@ impl ForeignFile {
         if !matches!(self.is_still(&temporary, old), Ok(true)) {
             return self.give_way(temporary, new);
         }
+        settle();
+        if !matches!(self.is_still(&temporary, old), Ok(true)) {
+            return self.give_way(temporary, new);
+        }
         files::sync_directory(files::parent(&self.path))?;
         discard(temporary)
     }
@@ -134,6 +140,7 @@ impl ForeignFile {
         let old = OpenOptions::new().write(true).open(&self.path).ok();
         temporary.persist(&self.path).map_err(|error| Error::file("replace", &self.path)(error.error))?;
         files::sync_directory(files::parent(&self.path))?;
+        settle();
         Ok(old.map_or(Change::Made, |old| overwrite(&old, 0)))
     }
 
@@ -148,6 +155,7 @@ impl ForeignFile {
             Err(error) if files::is_absent(&error) => return Ok(Change::Overtaken),
             Err(error) => return Err(Error::file("remove", &self.path)(error)),
         }
+        settle();
         if !matches!(self.is_still(&temporary, old), Ok(true)) {
             // If the name is taken again, what came out was overtaken itself; it stays where the next run finds it.
             let kept = temporary.keep().map_err(|error| Error::file("put back", &self.path)(error.error))?;
@@ -186,6 +194,12 @@ fn in_real_directory(path: PathBuf) -> PathBuf {
     }
 }
 
+/// Lets those finish who opened a file just before it lost its name: they would read zeros, or write what is about to go. Only
+/// a lease could tell whether there are any, and nobody keeps such a file open for long.
+fn settle() {
+    thread::sleep(Duration::from_millis(20));
+}
+
 fn swap(one: &Path, other: &Path) -> io::Result<()> {
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).map_err(io::Error::from)
 }
@@ -198,7 +212,10 @@ fn lacks_exchange(error: &io::Error) -> bool {
 
 /// Overwrites and removes what came out of an exchange.
 fn discard(temporary: TempPath) -> Result<Change> {
-    // Not to be written by its owner: then it is only removed.
+    // One name is ours: the mode can be too. A file that its owner may not write would only be removed.
+    if fs::metadata(&temporary).is_ok_and(|metadata| metadata.nlink() == 1) {
+        let _ = fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600));
+    }
     let change = OpenOptions::new().write(true).open(&temporary).map_or(Change::Made, |file| overwrite(&file, 1));
     let path = temporary.to_path_buf();
     temporary.close().map_err(Error::file("remove", &path))?;

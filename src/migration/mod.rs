@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why Docker's file of before 2015 stays, which can name no helper itself.
 const UNTOLD: &str =
-    "it stays until Docker's present configuration, migrated with it, can name Coffer for what lies here";
+    "it stays until Docker's present configuration can name Coffer for what lies here: mend that one, or migrate both";
 
 /// What is to be migrated.
 #[derive(Debug, Default)]

@@ -58,6 +58,7 @@ impl Plan {
     ) -> Result<Self> {
         let docker = Location::docker()?.path;
         let is_told = |file: &AuthFile| file.location.client == Client::Docker && file.location.is_at(&docker);
+        // It cannot be read, or was not named.
         if !files.iter().any(is_told) {
             let is_untold =
                 |file: &mut AuthFile| file.location.client == Client::Dockercfg && !file.findings().is_empty();

@@ -141,7 +141,7 @@ impl Report {
         }
         for Left { file, key, reason, .. } in &self.left {
             // Many errors begin with the file already.
-            if reason.starts_with(&*file.to_string_lossy()) {
+            if key.is_empty() && reason.starts_with(&*file.to_string_lossy()) {
                 lines.push(reason.clone());
                 continue;
             }

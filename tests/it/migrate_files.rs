@@ -228,19 +228,16 @@ fn a_file_that_is_named_is_touched_alone() {
     assert!(missing.code == Some(1) && missing.stdout.contains("nowhere.json: does not exist"), "{missing:#?}");
 }
 
-/// Its clients would lose the login: only Docker's present configuration can name Coffer for it.
 #[test]
-fn a_file_of_before_2015_is_not_moved_without_dockers_own() {
+fn a_file_of_before_2015_is_not_moved_with_another_than_dockers_own() {
     let world = World::new();
     let text = json!({ "legacy.example": { "auth": AUTH } }).to_string();
     let path = world.write(".dockercfg", &text);
-    let outcome = world.coffer(&["migrate", "--yes", ".dockercfg"]).run();
+    world.write("other.json", &json!({ "auths": { "other.example": { "auth": AUTH } } }).to_string());
+    let outcome = world.coffer(&["migrate", "--yes", ".dockercfg", "other.json"]).run();
     assert!(outcome.code == Some(1) && outcome.stdout.contains("it stays until Docker's"), "{outcome:#?}");
     assert_eq!(fs::read_to_string(&path).unwrap(), text);
-    world.write(".docker/config.json", "{}");
-    world.coffer(&["migrate", "--yes", ".dockercfg", ".docker/config.json"]).run().ok();
-    assert_eq!(read(&world, ".dockercfg"), json!({ "legacy.example": {} }));
-    assert_eq!(read(&world, ".docker/config.json")["credHelpers"]["legacy.example"], "coffer");
+    world.coffer(&["migrate", "--yes"]).run().ok();
     assert_eq!(world.coffer(&["migrate", "--yes", ".dockercfg"]).run().ok(), "nothing to do\n");
 }
 
@@ -283,4 +280,17 @@ fn a_password_in_an_entrys_name_is_not_told() {
         assert!(told.stdout.contains("https://alice:***@a.example/v1/"), "{told:#?}");
         assert!(!format!("{told:?}").contains("hunter2"), "{told:#?}");
     }
+}
+
+/// It can name no helper itself, so podman would lose what only it holds.
+#[test]
+fn the_file_of_before_2015_is_not_migrated_without_dockers_present_one() {
+    let world = World::new();
+    let text = r#"{"quay.io":{"auth":"YTpi"}}"#;
+    let file = world.write(".dockercfg", text);
+    let outcome = world.coffer(&["migrate", "--yes", file.to_str().unwrap()]).run();
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("migrate both"), "{outcome:#?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), text);
+    world.coffer(&["migrate", "--yes"]).run().ok();
+    world.get("quay.io").answers("quay.io", "a", "b");
 }

@@ -57,7 +57,7 @@ fn a_helper_that_is_not_installed_is_told_and_given_up() {
     let auth_file = world.write(".config/containers/auth.json", auths);
     let said = migrate(&world, &[]);
     assert_eq!(said.code, Some(1), "{said:#?}");
-    assert!(said.stdout.contains("docker-credential-desktop: "), "{said:#?}");
+    assert!(said.stdout.contains("docker-credential-desktop is not installed; "), "{said:#?}");
     assert!(said.stdout.contains("migrate --from desktop"), "{said:#?}");
     assert_eq!(config(&world), json!({ "auths": { "ghcr.io": {} }, "credsStore": "coffer" }));
     assert_eq!(read_json(auth_file), json!({ "auths": { "quay.io": {} }, "credHelpers": { "quay.io": "coffer" } }));
