@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     match audit.findings.len() {
         0 => Ok(()),
         found => Err(Error::Command {
-            message: format!("{found} secrets lie in plaintext"),
+            message: format!("found in plaintext: {}", migration::counted(found, "secret")),
             cure: "docker-credential-coffer migrate --dry-run shows what it would do about them".into(),
         }),
     }
