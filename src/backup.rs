@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
-use crate::file_name::{decode, encode};
+use crate::file_name::{decode, encode, is_name};
 use crate::files;
 use crate::settings::Settings;
 use crate::store::Shelf;
@@ -48,7 +48,7 @@ pub struct Backup {
 /// The newest copy serves again if it is the same, so that a run that was killed and is run again leaves one.
 pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> Result<PathBuf> {
     let store = AgeDir::new(settings, Shelf::Logins);
-    let directory = directory_of(settings, path);
+    let directory = directory_of(settings, path)?;
     if reason != Reason::Undone
         && let Some(newest) = newest(settings, path)?
         && *newest.bytes == bytes
@@ -66,24 +66,36 @@ pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> R
 
 /// The newest copy of a file that was made before the file was changed; `None` if there is none.
 pub fn newest(settings: &Settings, path: &Path) -> Result<Option<Backup>> {
-    let entries = files::entries(&directory_of(settings, path))?;
+    let directory = directory_of(settings, path)?;
+    let entries = files::entries(&directory)?;
     let names = entries.iter().filter_map(|entry| entry.file_name().into_string().ok());
     // Moments are written so that their order is the names' order.
     let Some(name) = names.filter(|name| is_copy(name)).max() else { return Ok(None) };
-    let path = directory_of(settings, path).join(name);
+    let path = directory.join(name);
     let store = AgeDir::new(settings, Shelf::Logins);
     Ok(store.unseal(&path)?.map(|bytes| Backup { path, bytes }))
 }
 
-/// The files of which there are copies. One whose path was too long for a name is left out, and must be named.
-pub fn files(settings: &Settings) -> Result<Vec<PathBuf>> {
-    let entries = files::entries(&age_dir::backups(settings))?;
-    let names = entries.iter().filter_map(|entry| decode(entry.file_name().to_str()?));
-    Ok(names.map(PathBuf::from).collect())
+/// The files of which there are copies, and the directories of those whose path was too long for a name.
+pub fn files(settings: &Settings) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let (mut files, mut nameless) = (Vec::new(), Vec::new());
+    for entry in files::entries(&age_dir::backups(settings))? {
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match decode(&name) {
+            Some(path) => files.push(path.into()),
+            None if is_name(&name) => nameless.push(entry.path()),
+            None => {}
+        }
+    }
+    Ok((files, nameless))
 }
 
-fn directory_of(settings: &Settings, path: &Path) -> PathBuf {
-    age_dir::backups(settings).join(encode(&path.to_string_lossy()))
+/// Fails for a path that is not UTF-8: two of them could have one name, and one file be put back as the other.
+fn directory_of(settings: &Settings, path: &Path) -> Result<PathBuf> {
+    match path.to_str() {
+        Some(text) => Ok(age_dir::backups(settings).join(encode(text))),
+        None => Err(Error::BadFile { path: path.into(), problem: "has a path that is not UTF-8".into() }),
+    }
 }
 
 fn is_copy(name: &str) -> bool {

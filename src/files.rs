@@ -18,7 +18,10 @@ use zeroize::Zeroizing;
 use crate::error::{Error, Result};
 
 /// How the names of temporary files begin. One that a killed process left is removed by the next writer.
-pub const TEMPORARY: &str = ".coffer-";
+const TEMPORARY: &str = ".coffer-";
+
+/// How many random letters and digits end them: so many that nobody names a file of his own so.
+const RANDOM: usize = 16;
 
 /// How long a writer waits for another one.
 pub const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -145,7 +148,13 @@ fn give(file: &File, owner: (u32, u32)) -> io::Result<()> {
     if (metadata.uid(), metadata.gid()) == owner {
         return Ok(());
     }
-    fchown(file, Some(owner.0), Some(owner.1))
+    match fchown(file, Some(owner.0), Some(owner.1)) {
+        // Its owner, who is not in its group: no other group may have what that one had.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && metadata.uid() == owner.0 => {
+            file.set_permissions(fs::Permissions::from_mode(metadata.permissions().mode() & 0o707))
+        }
+        given => given,
+    }
 }
 
 /// Replaces `path`, or makes it, with mode 0600: whole or not at all, and on the disk when this returns.
@@ -186,6 +195,7 @@ fn unsynced(path: &Path, bytes: &[u8], mode: fs::Permissions, owner: Option<(u32
     let directory = parent(path);
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)
+        .rand_bytes(RANDOM)
         .tempfile_in(directory)
         .map_err(Error::file("write in", directory))?;
     temporary
@@ -329,7 +339,9 @@ pub fn temporaries(directory: &Path) -> Vec<PathBuf> {
 }
 
 fn is_temporary(entry: &fs::DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(TEMPORARY.as_bytes())
+    let name = entry.file_name();
+    let random = name.as_encoded_bytes().strip_prefix(TEMPORARY.as_bytes());
+    random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// The right to write below a directory. Let go of when dropped, and by the system when the process ends.

@@ -26,7 +26,7 @@ pub struct Location {
     pub for_containers: bool,
     /// The file beside which a run that was killed left this one.
     pub leftover_of: Option<PathBuf>,
-    /// Whether it is the machine's, not the user's: then it may be out of reach.
+    /// Whether its directory is the machine's, not the user's: then it may be out of reach.
     pub is_system: bool,
 }
 
@@ -45,6 +45,11 @@ impl Location {
         let path = docker_directory()?.join("config.json");
         // They read it when their own files do not name a registry.
         Ok(Self { for_containers: has_containers_tools(), ..Self::new(path, Client::Docker) })
+    }
+
+    /// Whether it is the file that another path leads to.
+    pub fn is_at(&self, path: &Path) -> bool {
+        self.leftover_of.is_none() && is_same_file(&self.path, path)
     }
 
     /// A file that somebody named: one of those that clients find, or else what its name says.
@@ -110,13 +115,21 @@ fn docker_directory() -> Result<PathBuf> {
 
 /// Where podman, skopeo and buildah look, in their order; the runtime directory is lost when the user logs out.
 fn containers(xdg_config: &Path) -> Vec<Location> {
-    let runtime = match variable("XDG_RUNTIME_DIR") {
-        Some(directory) => PathBuf::from(directory).join("containers/auth.json"),
-        None => format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw()).into(),
-    };
-    let named = variable("REGISTRY_AUTH_FILE").map(PathBuf::from);
-    let paths = named.into_iter().chain([runtime, xdg_config.join("containers/auth.json")]);
-    paths.map(|path| Location::new(path, Client::Containers)).collect()
+    let own = |path: PathBuf| Location::new(path, Client::Containers);
+    let mut locations: Vec<_> = variable("REGISTRY_AUTH_FILE").map(|path| own(path.into())).into_iter().collect();
+    match variable("XDG_RUNTIME_DIR") {
+        Some(directory) => locations.push(own(PathBuf::from(directory).join("containers/auth.json"))),
+        None => {
+            let user = rustix::process::getuid().as_raw();
+            // podman sets the variable to the first itself (su, cron), skopeo takes the second, which may be root's alone.
+            for path in [format!("/run/user/{user}/containers/auth.json"), format!("/run/containers/{user}/auth.json")]
+            {
+                locations.push(Location { is_system: true, ..own(path.into()) });
+            }
+        }
+    }
+    locations.push(own(xdg_config.join("containers/auth.json")));
+    locations
 }
 
 /// `config/<host>[/repo][@scopes]/config.json` below buildx's directory.
@@ -147,14 +160,23 @@ pub fn leftovers(locations: &[Location]) -> Vec<Location> {
     for location in locations {
         let Ok(resolved) = foreign_file::resolved(&location.path) else { continue };
         let directory = files::parent(&resolved).to_owned();
-        if location.is_system || !seen.insert(directory.clone()) {
+        if !seen.insert(directory.clone()) {
             continue;
         }
-        for path in files::temporaries(&directory) {
+        for path in files::temporaries(&directory).into_iter().filter(|path| is_trusted(path, &resolved)) {
             leftovers.push(Location { path, leftover_of: Some(resolved.clone()), ..location.clone() });
         }
     }
     leftovers
+}
+
+/// Whether a leftover is as good as the file beside which it lies. In a directory that others may write to, it could lead to
+/// a file that is not to be removed, or hold logins that are not to be believed.
+fn is_trusted(leftover: &Path, file: &Path) -> bool {
+    let owner = |path: &Path| fs::metadata(path).ok().map(|metadata| metadata.uid());
+    let owners = [Some(rustix::process::geteuid().as_raw()), owner(files::parent(file)), owner(file)];
+    let metadata = leftover.symlink_metadata().ok().filter(fs::Metadata::is_file);
+    metadata.is_some_and(|metadata| owners.contains(&Some(metadata.uid())))
 }
 
 fn merged(locations: Vec<Location>) -> Vec<Location> {

@@ -151,6 +151,19 @@ impl Finding {
     }
 }
 
+/// An entry's name as it may be told. Whoever wrote `https://user:password@host` there meant no name.
+pub fn shown(key: &str) -> String {
+    let start = key.find("://").map_or(0, |at| at + 3);
+    let end = key[start..].find('/').map_or(key.len(), |at| start + at);
+    match key[start..end].rfind('@').map(|at| start + at) {
+        Some(at) if key[start..at].contains(':') => {
+            let user = key[start..at].split(':').next().unwrap_or_default();
+            format!("{}{user}:***{}", &key[..start], &key[at..])
+        }
+        _ => key.to_owned(),
+    }
+}
+
 /// How a file is to be changed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Edit {

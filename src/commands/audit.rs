@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::printable;
-use crate::auth_files::{Client, Content, Kind, Treatment};
+use crate::auth_files::{self, Client, Content, Kind, Treatment};
 use crate::error::{Error, Result};
 use crate::migration::{self, Found, Scope};
 use crate::server::ServerKey;
@@ -32,6 +32,7 @@ struct Audit {
 /// One secret, and what to do about it.
 #[derive(Serialize)]
 struct Row {
+    #[serde(serialize_with = "migration::shown_path")]
     file: PathBuf,
     client: Client,
     key: String,
@@ -57,7 +58,7 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     match audit.findings.len() {
         0 => Ok(()),
         found => Err(Error::Command {
-            message: format!("{found} secrets lie in plaintext"),
+            message: format!("found in plaintext: {}", migration::counted(found, "secret")),
             cure: "docker-credential-coffer migrate --dry-run shows what it would do about them".into(),
         }),
     }
@@ -78,5 +79,5 @@ fn row(found: Found) -> Row {
         ),
         Content::Fixed(reason, advice) => (client == Client::EcrLogin, format!("{reason}; {advice}")),
     };
-    Row { file, client, key: finding.key, kind: finding.kind, fixable, advice }
+    Row { file, client, key: auth_files::shown(&finding.key), kind: finding.kind, fixable, advice }
 }

@@ -131,14 +131,14 @@ pub(super) fn failures(report: &Report) -> Result<()> {
 
 fn undo(arguments: &Arguments, settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let paths = migration::undoable(settings, &arguments.files)?;
-    if paths.is_empty() {
-        tell("there is no backup");
-        return Ok(());
-    }
-    if !arguments.yes && io::stdin().is_terminal() {
+    if !paths.is_empty() && !arguments.yes && io::stdin().is_terminal() {
         tell("this puts back, with the secrets that were in them:");
         paths.iter().for_each(|path| tell(format_args!("  {}", path.display())));
         confirmed()?;
     }
-    show(&migration::undo(settings, &arguments.files)?, arguments.json, out)
+    let report = migration::undo(settings, &arguments.files)?;
+    if paths.is_empty() && report.left.is_empty() {
+        tell("there is no backup");
+    }
+    show(&report, arguments.json, out)
 }

@@ -26,7 +26,7 @@ mod report;
 
 pub use import::Import;
 pub use plan::Plan;
-pub use report::{FileReport, Imported, Left, Moved, Report, counted};
+pub use report::{FileReport, Imported, Left, Moved, Report, counted, shown_path};
 
 /// What stands in `credsStore`.
 pub const NAME: &str = "coffer";
@@ -220,9 +220,18 @@ fn keep(settings: &Settings, file: &AuthFile) -> Result<Option<PathBuf>> {
 /// Puts the newest copy of each file back: of those named, or of all. The files that were changed; those that are
 /// already as they were are not among them.
 pub fn undo(settings: &Settings, paths: &[PathBuf]) -> Result<Report> {
-    let _turn = turn(settings)?;
     let mut report = Report::default();
-    for path in undoable(settings, paths)? {
+    if paths.is_empty() {
+        let nameless = backup::files(settings)?.1.into_iter();
+        let reason = "the path of its file was too long for a name; name it: migrate --undo FILE";
+        report.left.extend(nameless.map(|directory| Left::of(&directory, "", reason.into(), false)));
+    }
+    let paths = undoable(settings, paths)?;
+    if paths.is_empty() {
+        return Ok(report);
+    }
+    let _turn = turn(settings)?;
+    for path in paths {
         match put_back(settings, &path) {
             Ok(changed) => report.files.extend(changed),
             Err(error) => report.left.push(Left::failed(&path, error.to_string())),
@@ -234,7 +243,7 @@ pub fn undo(settings: &Settings, paths: &[PathBuf]) -> Result<Report> {
 /// The files that [`undo`] looks at.
 pub fn undoable(settings: &Settings, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     if paths.is_empty() {
-        return backup::files(settings);
+        return backup::files(settings).map(|(files, _)| files);
     }
     paths.iter().map(|path| foreign_file::resolved(path)).collect()
 }

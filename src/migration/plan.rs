@@ -13,7 +13,7 @@ use super::helpers::{Given, ask_coffer, go_on_from_file, hand_over_ecr, is_ecr, 
 use super::import::Import;
 use super::report::{FileReport, Imported, Left, Moved, Report};
 use super::{NAME, UNTOLD};
-use crate::auth_files::{self, AuthFile, Client, Content, Edit, Finding, Treatment};
+use crate::auth_files::{self, AuthFile, Client, Content, Edit, Finding, Location, Treatment};
 use crate::credential::Credential;
 use crate::ecr;
 use crate::error::Result;
@@ -56,10 +56,13 @@ impl Plan {
         imports: &[Import],
         claims_docker: bool,
     ) -> Result<Self> {
-        let is_docker = |file: &AuthFile| file.location.client == Client::Docker && is_like_docker(file);
+        let docker = Location::docker()?.path;
+        let is_told = |file: &AuthFile| file.location.client == Client::Docker && file.location.is_at(&docker);
         // It cannot be read, or was not named.
-        if !files.iter().any(is_docker) {
-            let legacy = files.extract_if(.., |file| file.location.client == Client::Dockercfg);
+        if !files.iter().any(is_told) {
+            let is_untold =
+                |file: &mut AuthFile| file.location.client == Client::Dockercfg && !file.findings().is_empty();
+            let legacy = files.extract_if(.., is_untold);
             unread.extend(legacy.map(|file| Left::failed(&file.location.path, UNTOLD)));
         }
         let mut planner = Planner {
@@ -82,8 +85,8 @@ impl Plan {
             let is_docker = file.location.client == Client::Docker;
             if is_docker && file.location.for_containers {
                 // Whoever is named there already is asked before that old file is looked at.
-                let is_named = |registry: &str| file.helpers().iter().any(|(known, _)| *known == registry);
-                let unnamed = legacy.iter().filter(|registry| !is_named(registry));
+                let named: HashSet<&str> = file.helpers().into_iter().map(|(registry, _)| registry).collect();
+                let unnamed = legacy.iter().filter(|registry| !named.contains(registry.as_str()));
                 edit.helpers.extend(unnamed.map(|registry| (registry.clone(), Some(NAME.to_owned()))));
             }
             ask_coffer(settings, file, edit, is_docker && (claims_docker || !legacy.is_empty()), &given);
@@ -273,12 +276,11 @@ impl Planner<'_> {
     }
 
     fn leave(&mut self, file: &AuthFile, key: &str, reason: String) {
-        self.report.left.push(Left { file: file.location.path.clone(), key: key.into(), reason, is_failure: false });
+        self.report.left.push(Left::of(&file.location.path, key, reason, false));
     }
 
     fn fail(&mut self, file: &AuthFile, key: &str, reason: String) {
-        let file = file.location.path.clone();
-        self.report.left.push(Left { file, key: key.into(), reason, is_failure: true });
+        self.report.left.push(Left::of(&file.location.path, key, reason, true));
     }
 
     /// Whether a token for ECR still serves: then it is kept as `docker login` would keep it.
@@ -357,5 +359,5 @@ fn left(file: &Path, finding: Finding) -> Left {
         Content::Fixed(reason, advice) => format!("{reason}; {advice}"),
         Content::Login(..) => "its client asks no helper".into(),
     };
-    Left { file: file.into(), key: finding.key, reason, is_failure: false }
+    Left::of(file, &finding.key, reason, false)
 }

@@ -1,9 +1,12 @@
 //! What a migration did, or would do: for programs as JSON, for people as lines.
 
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+
+use crate::auth_files;
 
 /// How many logins of one file are named to a person.
 const MAX_NAMED: usize = 20;
@@ -27,9 +30,10 @@ pub struct Report {
 }
 
 /// A login that went into the store.
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct Moved {
     /// The file.
+    #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
     /// Its name there.
     pub key: String,
@@ -41,6 +45,7 @@ pub struct Moved {
 #[derive(Debug, Serialize, PartialEq, Eq)]
 pub struct Left {
     /// The file, the variable or the helper.
+    #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
     /// Its name there; empty for the whole file.
     pub key: String,
@@ -52,6 +57,11 @@ pub struct Left {
 }
 
 impl Left {
+    /// An entry of a file. A password within its name is not told.
+    pub fn of(file: &Path, key: &str, reason: String, is_failure: bool) -> Self {
+        Self { file: file.into(), key: auth_files::shown(key), reason, is_failure }
+    }
+
     /// A whole file that could not be read or written.
     pub fn failed(file: &Path, reason: impl Into<String>) -> Self {
         Self { file: file.into(), key: String::new(), reason: reason.into(), is_failure: true }
@@ -59,7 +69,7 @@ impl Left {
 }
 
 /// A login that another helper gave.
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct Imported {
     /// The helper.
     pub helper: String,
@@ -68,9 +78,10 @@ pub struct Imported {
 }
 
 /// A file, and what became of it.
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, PartialEq, Eq, Hash)]
 pub struct FileReport {
     /// The file.
+    #[serde(serialize_with = "shown_path")]
     pub file: PathBuf,
     /// Whether it was written anew, put back or removed.
     pub rewritten: bool,
@@ -81,18 +92,12 @@ pub struct FileReport {
 impl Report {
     /// Takes in what another attempt did. What both say stands once.
     pub fn add(&mut self, other: Self) {
-        fn merge<T: PartialEq>(into: &mut Vec<T>, from: Vec<T>) {
-            for item in from {
-                if !into.contains(&item) {
-                    into.push(item);
-                }
-            }
+        fn merge<T: Eq + Hash>(into: &mut Vec<T>, from: Vec<T>) {
+            let known: HashSet<&T> = into.iter().collect();
+            let new: Vec<T> = from.into_iter().filter(|item| !known.contains(item)).collect();
+            into.extend(new);
         }
-        if self.moved.is_empty() {
-            self.moved = other.moved;
-        } else {
-            merge(&mut self.moved, other.moved);
-        }
+        merge(&mut self.moved, other.moved);
         merge(&mut self.imported, other.imported);
         merge(&mut self.files, other.files);
         merge(&mut self.notes, other.notes);
@@ -105,7 +110,8 @@ impl Report {
         let mut lines = Vec::new();
         let (moves, imports) = if self.dry_run { ("would move", "would import") } else { ("moved", "imported") };
         let mut files: Vec<&Path> = self.moved.iter().map(|moved| moved.file.as_path()).collect();
-        files.dedup();
+        let mut seen = HashSet::new();
+        files.retain(|file| seen.insert(*file));
         for file in files {
             let moved: Vec<_> = self.moved.iter().filter(|moved| moved.file == file).collect();
             let keys: HashSet<_> = moved.iter().map(|moved| &moved.key).collect();
@@ -145,6 +151,11 @@ impl Report {
         lines.extend(self.notes.iter().cloned());
         lines
     }
+}
+
+/// A path in JSON, which has no place for what is not UTF-8.
+pub fn shown_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// `1 login`, `2 logins`.

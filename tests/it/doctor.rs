@@ -126,9 +126,9 @@ fn plaintext_and_what_overrides_the_store() {
     world.write(".config/containers/auth.json", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
     is_broken(&world, "plaintext", "1 secret in ");
     fs::remove_file(world.home().join(".config/containers/auth.json")).unwrap();
-    world.write(".docker/.coffer-x1y2z3", r#"{"auths":{}}"#);
-    is_broken(&world, "leftovers", ".coffer-x1y2z3");
-    fs::remove_file(world.home().join(".docker/.coffer-x1y2z3")).unwrap();
+    world.write(".docker/.coffer-x1y2z3x1y2z3x1y2", r#"{"auths":{}}"#);
+    is_broken(&world, "leftovers", ".coffer-x1y2z3x1y2z3x1y2");
+    fs::remove_file(world.home().join(".docker/.coffer-x1y2z3x1y2z3x1y2")).unwrap();
     world.set("DOCKER_AUTH_CONFIG", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
     let names: Vec<_> = broken(&world).into_iter().map(|(name, _)| name).collect();
     assert_eq!(names, ["plaintext", "environment"]);

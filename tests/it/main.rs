@@ -29,6 +29,8 @@ mod migrate_disk;
 mod migrate_files;
 mod migrate_helpers;
 mod migrate_kills;
+mod migrate_leftovers;
+mod migrate_owners;
 mod migrate_peers;
 mod migrate_races;
 mod migrate_sizes;

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Value, json};
 
-use crate::support::{World, chmod, mode};
+use crate::support::World;
 
 /// `user:MARK-OF-A-SECRET`
 const AUTH: &str = "dXNlcjpNQVJLLU9GLUEtU0VDUkVU";
@@ -229,6 +229,19 @@ fn a_file_that_is_named_is_touched_alone() {
 }
 
 #[test]
+fn a_file_of_before_2015_is_not_moved_with_another_than_dockers_own() {
+    let world = World::new();
+    let text = json!({ "legacy.example": { "auth": AUTH } }).to_string();
+    let path = world.write(".dockercfg", &text);
+    world.write("other.json", &json!({ "auths": { "other.example": { "auth": AUTH } } }).to_string());
+    let outcome = world.coffer(&["migrate", "--yes", ".dockercfg", "other.json"]).run();
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("it stays until Docker's"), "{outcome:#?}");
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    world.coffer(&["migrate", "--yes"]).run().ok();
+    assert_eq!(world.coffer(&["migrate", "--yes", ".dockercfg"]).run().ok(), "nothing to do\n");
+}
+
+#[test]
 fn on_a_terminal_it_asks_and_no_changes_nothing() {
     let world = of_every_client();
     let before = snapshot(&world);
@@ -255,45 +268,17 @@ fn on_a_terminal_it_asks_and_no_changes_nothing() {
     assert!(!quiet.said().contains("are in the store"), "{quiet:#?}");
 }
 
-/// As a user who is not root, in a home of his own.
-fn as_nobody(world: &World, command: &str) -> crate::support::Outcome {
-    world.call("chown", &["-R", "65534:65534", world.path("").to_str().unwrap()]).run().ok();
-    let arguments = ["--reuid=65534", "--regid=65534", "--clear-groups", "sh", "-c", command];
-    world.call("setpriv", &arguments).run()
-}
-
 #[test]
-fn a_file_that_is_read_only_is_rewritten_and_stays_so() {
-    for its_mode in [0o400, 0o600, 0o640, 0o644] {
-        let world = World::new();
-        let path =
-            world.write(".docker/config.json", &json!({ "auths": { "a.example": { "auth": AUTH } } }).to_string());
-        chmod(&path, its_mode);
-        as_nobody(&world, "docker-credential-coffer migrate --yes").ok();
-        let metadata = fs::metadata(&path).unwrap();
-        assert_eq!((mode(&path), metadata.uid(), metadata.gid()), (its_mode, 65534, 65534));
-        assert!(world.files_with(&world.path(""), MARK).is_empty());
-    }
-}
-
-#[test]
-fn what_cannot_be_written_is_told_and_stays() {
-    for is_anothers in [false, true] {
-        let world = World::new();
-        let text = json!({ "auths": { "a.example": { "auth": AUTH } } }).to_string();
-        let path = world.write(".docker/config.json", &text);
-        as_nobody(&world, if is_anothers { "true" } else { "chmod 500 .docker" }).ok();
-        if is_anothers {
-            std::os::unix::fs::chown(&path, Some(0), Some(0)).unwrap();
-        }
-        let nobody =
-            ["--reuid=65534", "--regid=65534", "--clear-groups", "docker-credential-coffer", "migrate", "--yes"];
-        let outcome = world.call("setpriv", &nobody).run();
-        assert!(outcome.code == Some(1) && outcome.stdout.contains("cannot write"), "{outcome:#?}");
-        assert_eq!(fs::read_to_string(&path).unwrap(), text);
-        assert_eq!(world.files(path.parent().unwrap()), ["config.json"]);
-        as_nobody(&world, "chmod 700 .docker; docker-credential-coffer migrate --yes").ok();
-        assert!(world.files_with(&world.path(""), MARK).is_empty());
+fn a_password_in_an_entrys_name_is_not_told() {
+    let world = World::new();
+    let auths =
+        json!({ "https://alice:hunter2@a.example/v1/": { "auth": AUTH }, "bob:hunter2@b.example": { "auth": AUTH } });
+    world.write(".docker/config.json", &json!({ "auths": auths }).to_string());
+    for arguments in [["migrate", "--dry-run"], ["migrate", "--json"], ["audit", "--json"], ["audit", "."]] {
+        let arguments = arguments.map(|argument| if argument == "." { ".docker/config.json" } else { argument });
+        let told = world.coffer(&arguments).run();
+        assert!(told.stdout.contains("https://alice:***@a.example/v1/"), "{told:#?}");
+        assert!(!format!("{told:?}").contains("hunter2"), "{told:#?}");
     }
 }
 

@@ -87,6 +87,21 @@ fn what_has_no_backup_is_an_error_and_no_backups_are_none() {
     assert_eq!(fs::read_to_string(path).unwrap(), CONFIG);
     let outcome = World::new().coffer(&["migrate", "--undo", "--yes"]).run();
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), "there is no backup\n"), "{outcome:#?}");
+    let told = World::new().coffer(&["migrate", "--undo", "--json"]).run().ok();
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&told).unwrap()["files"], serde_json::json!([]));
+}
+
+#[test]
+fn a_file_whose_path_is_too_long_for_a_name_is_told_and_can_be_named() {
+    let world = World::new();
+    let file = format!("{0}/{0}/auth.json", "long".repeat(30));
+    let path = world.write(&file, AUTH);
+    world.coffer(&["migrate", "--yes", &file]).run().ok();
+    let told = world.coffer(&["migrate", "--undo", "--yes"]).run().ok();
+    assert!(told.contains("too long for a name"), "{told}");
+    assert_ne!(fs::read_to_string(&path).unwrap(), AUTH);
+    world.coffer(&["migrate", "--undo", "--yes", &file]).run().ok();
+    assert_eq!(fs::read_to_string(&path).unwrap(), AUTH);
 }
 
 /// A file has one name, however it is reached: otherwise its backup would not be found.
@@ -122,4 +137,15 @@ fn a_backup_that_is_damaged_is_told_and_changes_nothing() {
     assert_eq!(outcome.code, Some(1), "{outcome:#?}");
     assert_eq!(read(&world, ".docker/config.json"), scrubbed);
     assert_eq!(read(&world, ".config/containers/auth.json"), AUTH);
+}
+
+/// Two such files could have one backup, and be put back as each other.
+#[test]
+fn a_file_whose_path_is_not_utf_8_is_told_and_stays() {
+    let world = World::new();
+    world.write("a.json", CONFIG);
+    let script = "mv a.json \"$(printf '\\377.json')\"; docker-credential-coffer migrate --yes --json ?.json";
+    let outcome = world.call("sh", &["-c", script]).run();
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("not UTF-8"), "{outcome:#?}");
+    assert_eq!(world.files_with(&world.home(), CONFIG).len(), 1);
 }
