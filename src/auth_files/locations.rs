@@ -96,7 +96,8 @@ pub fn all() -> Result<Vec<Location>> {
     let helm = variable("HELM_CONFIG_HOME").map_or_else(|| xdg_config.join("helm"), PathBuf::from);
     let helm = variable("HELM_REGISTRY_CONFIG").map_or_else(|| helm.join("registry/config.json"), PathBuf::from);
     locations.push(Location::new(helm, Client::Helm));
-    locations.push(Location::new(home.join(".regctl/config.json"), Client::Regctl));
+    let regctl = variable("REGCTL_CONFIG").map_or_else(|| home.join(".regctl/config.json"), PathBuf::from);
+    locations.push(Location::new(regctl, Client::Regctl));
     let ecr = variable("AWS_ECR_CACHE_DIR").map_or_else(|| home.join(".ecr"), PathBuf::from);
     locations.push(Location::new(ecr.join("cache.json"), Client::EcrLogin));
     for path in ["/etc/ecs/ecs.config", "/etc/ecs/ecs.config.json", "/var/lib/ecs/ecs.config"] {

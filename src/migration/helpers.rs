@@ -12,9 +12,14 @@ use crate::settings::Settings;
 /// The helper whose registries the routes answer.
 pub const ECR_LOGIN: &str = "ecr-login";
 
-/// What helpers gave: by helper and its spelling of the server, which is what it is asked for, whether Coffer answers for it
-/// from now on.
-pub type Given = HashMap<(String, String), bool>;
+/// What other helpers gave.
+#[derive(Default)]
+pub struct Given {
+    /// By helper and its spelling of the server, which is what it is asked for: whether Coffer answers for it from now on.
+    pub answers: HashMap<(String, String), bool>,
+    /// Those that are there and gave nothing at all, not even a list: nobody knows what would be lost with them.
+    pub silent: HashSet<String>,
+}
 
 /// The registries, by podman's name, whose logins leave Docker's file of before 2015. That file can name no helper, so
 /// Docker's present one must.
@@ -30,14 +35,14 @@ pub fn take_over_legacy(files: &[AuthFile], edits: &[Edit]) -> Vec<String> {
 pub fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told_anyway: bool, given: &Given) {
     for (registry, helper) in file.helpers() {
         let is_minted = helper == ECR_LOGIN && is_ecr(settings, registry);
-        if is_minted || given.get(&(helper.to_owned(), registry.to_owned())) == Some(&true) {
+        if is_minted || given.answers.get(&(helper.to_owned(), registry.to_owned())) == Some(&true) {
             // podman and its kin know no other way to be told.
             let answers = file.location.for_containers.then(|| NAME.to_owned());
             edit.helpers.push((registry.to_owned(), answers));
         }
     }
     let old = file.creds_store().filter(|old| *old != NAME);
-    for ((helper, registry), is_given) in given {
+    for ((helper, registry), is_given) in &given.answers {
         if Some(helper.as_str()) == old && !is_given {
             // What it did not give, it goes on answering.
             edit.helpers.push((registry.clone(), Some(helper.clone())));
@@ -52,6 +57,8 @@ pub fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told
     let asks_coffer = file.creds_store() == Some(NAME);
     if has_empty && file.location.for_containers {
         name_each(edit);
+    } else if old.is_some_and(|old| given.silent.contains(old)) {
+        // It goes on answering for everything.
     } else if !asks_coffer && (is_told_anyway || old.is_some() || !edit.is_empty()) {
         edit.creds_store = Some(NAME.into());
     }

@@ -48,7 +48,10 @@ impl Import {
             }
         };
         let listed = listed.into_iter().map(|server| server.strip_prefix(LABEL).map_or(server.clone(), str::to_owned));
-        let listed: BTreeSet<String> = listed.filter(|server| is_wanted(settings, server)).collect();
+        let (listed, unnamable): (BTreeSet<String>, _) = listed.partition(|server| server.parse::<ServerKey>().is_ok());
+        let tell = |server: String| server.parse::<ServerKey>().err().map(|error| (Some(server), error));
+        import.failures.extend(unnamable.into_iter().filter_map(tell));
+        let listed: BTreeSet<String> = listed.into_iter().filter(|server| is_wanted(settings, server)).collect();
         let mut servers = listed.clone();
         servers.extend(named.into_iter().flatten().filter(|server| is_wanted(settings, server)));
         let mut hangs = 0;
@@ -65,6 +68,13 @@ impl Import {
             hangs += usize::from(started.elapsed() >= helper::LIMIT);
         }
         import
+    }
+
+    /// Whether it is there, and gave neither a list nor a login.
+    pub fn is_silent(&self) -> bool {
+        let lists_nothing =
+            |(server, error): &(Option<String>, Error)| server.is_none() && !matches!(error, Error::NoHelper(_));
+        self.logins.is_empty() && self.failures.iter().any(lists_nothing)
     }
 
     fn take(&mut self, server: String, is_listed: bool) {

@@ -137,8 +137,11 @@ impl Planner<'_> {
     /// Claims what a helper gave.
     fn import(&mut self, import: &Import, given: &mut Given) {
         let helper = import.helper.as_str();
+        if import.is_silent() {
+            given.silent.insert(helper.to_owned());
+        }
         let mut answer = |spelling: &str, is_given| {
-            given.insert((helper.to_owned(), spelling.to_owned()), is_given);
+            given.answers.insert((helper.to_owned(), spelling.to_owned()), is_given);
         };
         let mut refused = Vec::new();
         for (spelling, credential) in &import.logins {

@@ -329,3 +329,29 @@ fn a_name_that_is_no_helpers_is_refused() {
         assert!(matches!(said.code, Some(0 | 1)), "{name}: {said:#?}");
     }
 }
+
+/// Nobody knows what would be lost with it.
+#[test]
+fn a_helper_that_gives_neither_a_list_nor_a_login_goes_on_answering() {
+    let world = World::new();
+    world.script("docker-credential-odd", "echo 'the agent is locked'; exit 1");
+    let text = r#"{"credsStore":"odd"}"#;
+    let config = world.write(".docker/config.json", text);
+    let outcome = world.coffer(&["migrate", "--yes"]).run();
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("the agent is locked"), "{outcome:#?}");
+    assert_eq!(std::fs::read_to_string(config).unwrap(), text);
+    let outcome = world.coffer(&["setup", "--yes"]).run();
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("nothing was done"), "{outcome:#?}");
+}
+
+#[test]
+fn a_listed_name_that_is_no_servers_is_told() {
+    let world = World::new();
+    world.script(
+        "docker-credential-odd",
+        "cat >/dev/null; [ $1 = list ] && echo '{\"https://u@h.example/\":\"u\"}' || exit 1",
+    );
+    world.write(".docker/config.json", r#"{"credsStore":"odd"}"#);
+    let outcome = world.coffer(&["migrate", "--yes"]).run();
+    assert!(outcome.code == Some(1) && outcome.stdout.contains("h.example"), "{outcome:#?}");
+}
