@@ -18,7 +18,8 @@ use crate::file_name::{decode, encode, is_name};
 use crate::files;
 use crate::settings::Settings;
 use crate::store::Shelf;
-use crate::store::age_dir::{self, AgeDir};
+use crate::store::age_dir::AgeDir;
+use crate::store::layout;
 
 /// Marks a copy that is not to be put back: what stood there before an older one was, or beside it.
 const UNDONE: &str = "-undone";
@@ -79,7 +80,7 @@ pub fn newest(settings: &Settings, path: &Path) -> Result<Option<Backup>> {
 /// The files of which there are copies, and the directories of those whose path was too long for a name.
 pub fn files(settings: &Settings) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
     let (mut files, mut nameless) = (Vec::new(), Vec::new());
-    for entry in files::entries(&age_dir::backups(settings))? {
+    for entry in files::entries(&layout::backups(settings))? {
         let Ok(name) = entry.file_name().into_string() else { continue };
         match decode(&name) {
             Some(path) => files.push(path.into()),
@@ -93,7 +94,7 @@ pub fn files(settings: &Settings) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
 /// Fails for a path that is not UTF-8: two of them could have one name, and one file be put back as the other.
 fn directory_of(settings: &Settings, path: &Path) -> Result<PathBuf> {
     match path.to_str() {
-        Some(text) => Ok(age_dir::backups(settings).join(encode(text))),
+        Some(text) => Ok(layout::backups(settings).join(encode(text))),
         None => Err(Error::BadFile { path: path.into(), problem: "has a path that is not UTF-8".into() }),
     }
 }

@@ -6,7 +6,7 @@ use super::moment;
 use crate::error::{Error, Result};
 use crate::key::{self, Kind, Own, Place};
 use crate::settings::Settings;
-use crate::store::{age_dir, rekey};
+use crate::store::{layout, rekey};
 
 pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let kind = key::kind(settings)?;
@@ -60,7 +60,7 @@ fn unlocked(settings: &Settings, kind: &Kind) -> Option<String> {
 
 /// Its recipients, and how many others there are.
 fn readers(settings: &Settings) -> Result<Vec<String>> {
-    let list = age_dir::read_recipients(settings)?;
+    let list = layout::read_recipients(settings)?;
     let listed = list.recipients().len();
     let Own::Known(mut own) = key::own(settings)? else {
         return Ok(vec![format!("its recipient shows only when it is open; {listed} can read the store")]);

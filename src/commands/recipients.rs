@@ -7,7 +7,7 @@ use super::{moment, report_left, tell};
 use crate::error::{Error, Result};
 use crate::key::{self, Ask, Identities, Key, Own, Recipient};
 use crate::settings::{Settings, StoreKind};
-use crate::store::age_dir;
+use crate::store::layout;
 use crate::store::rekey::{self, Rekeying};
 
 /// Show and change who can read the store.
@@ -68,7 +68,7 @@ fn list(settings: &Settings, out: &mut dyn Write) -> Result<()> {
         // The list can be read without the key.
         _ => Vec::new(),
     };
-    for recipient in age_dir::read_recipients(settings)?.recipients() {
+    for recipient in layout::read_recipients(settings)?.recipients() {
         let mark = if own.contains(recipient) { "  (this key)" } else { "" };
         writeln!(out, "{recipient}{mark}")
             .map_err(|source| Error::Stdio { action: "write standard output", source })?;
@@ -83,7 +83,7 @@ fn list(settings: &Settings, out: &mut dyn Write) -> Result<()> {
 fn open(settings: &Settings) -> Result<Key> {
     let ask = Ask::Caller("to change who can read the store".into());
     let key = key::require(settings, &ask)?;
-    let list = age_dir::read_recipients(settings)?;
+    let list = layout::read_recipients(settings)?;
     let is_listed = key.recipients().iter().any(|own| list.contains(own));
     if key.is_free && !is_listed { key::require_itself(settings, &ask) } else { Ok(key) }
 }

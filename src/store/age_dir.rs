@@ -1,28 +1,22 @@
-//! The store of age files, in the manner of pass:
+//! The store of age files, in the manner of pass: who writes what in which order. `layout` says where everything lies.
 //!
-//! ```text
-//! DIR/lock                          held by writers
-//! DIR/store/.age-recipients         who can read what is written, one a line
-//! DIR/store/<server>/<username>.age the protocol's JSON, encrypted
-//! DIR/ecr/<server>/<label>.age      the same, of a token
-//! DIR/aws/<device>/<label>.age      the same, of a session
-//! ```
-//!
-//! Both names are percent-encoded and readable, so that `list` and a miss need no key; what the file
-//! says inside must agree with them. Readers take no lock: every change is one rename.
+//! What a file says inside must agree with its path. Readers take no lock: every change is one rename.
 
 use std::cell::OnceCell;
-use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::age_file::{decrypt, encrypt};
+use super::layout::{
+    CredentialFile, credential_files, directories, holds_nothing, logins, newest, read_recipients, recipients_path,
+    refuse_link, root,
+};
 use super::{Held, Listing, Shelf, Store};
 use crate::credential::{Credential, Login};
 use crate::error::{Error, Result};
-use crate::file_name::{decode, encode, is_name};
+use crate::file_name::{decode, encode};
 use crate::files::{self, Batch, Lock, Privacy};
 use crate::key::{self, Ask, Holder, Key, Own, Place, RecipientList};
 use crate::server::ServerKey;
@@ -30,9 +24,6 @@ use crate::settings::Settings;
 
 /// The longest age file that is opened: another program's file, of which a copy is kept, and then some. A credential is shorter.
 pub(super) const MAX_FILE: u64 = 80 << 20;
-
-/// A recipients file longer than this is not one.
-const MAX_RECIPIENTS: u64 = 1 << 20;
 
 /// How long the keeping of a token waits for other writers.
 const TOKEN_PATIENCE: Duration = Duration::from_millis(500);
@@ -292,109 +283,9 @@ impl Store for AgeDir<'_> {
     }
 }
 
-/// Where logins lie, and the recipients of everything.
-fn logins(settings: &Settings) -> PathBuf {
-    root(settings, Shelf::Logins)
-}
-
-/// Where the credentials of a kind lie.
-pub(super) fn root(settings: &Settings, shelf: Shelf) -> PathBuf {
-    settings.directory.join(match shelf {
-        Shelf::Logins => "store",
-        Shelf::EcrTokens => "ecr",
-        Shelf::AwsSessions => "aws",
-    })
-}
-
-/// Where copies of other programs' files lie, each in a directory of its file's name.
-pub fn backups(settings: &Settings) -> PathBuf {
-    settings.directory.join("backups")
-}
-
-/// Every place in which something is kept that the key opens.
-pub(super) fn roots(settings: &Settings) -> [PathBuf; 4] {
-    let root = |shelf| root(settings, shelf);
-    [root(Shelf::Logins), root(Shelf::AwsSessions), root(Shelf::EcrTokens), backups(settings)]
-}
-
-/// Whether nothing is held that a new key could not open, and that could not be had again.
-fn holds_nothing(settings: &Settings) -> Result<bool> {
-    let logins = is_empty(&logins(settings), credential_files)?;
-    Ok(logins && is_empty(&backups(settings), age_files)?)
-}
-
-/// The list of recipients.
-pub fn recipients_path(settings: &Settings) -> PathBuf {
-    logins(settings).join(".age-recipients")
-}
-
-/// Who can read what is written. Empty, if the store has not been made yet.
-pub fn read_recipients(settings: &Settings) -> Result<RecipientList> {
-    let path = recipients_path(settings);
-    let text = files::read(&path, MAX_RECIPIENTS, Privacy::Unshared)?.unwrap_or_default();
-    RecipientList::parse(&path, &text)
-}
-
-/// Whether nothing is held there that a new key could not open.
-fn is_empty(root: &Path, files: fn(&Path) -> Result<Vec<CredentialFile>>) -> Result<bool> {
-    for directory in directories(root)? {
-        if !files(&directory.path())?.is_empty() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// The directories of all servers. What begins with a dot is not ours: `.git`, `.age-recipients`.
-pub(super) fn directories(root: &Path) -> Result<Vec<DirEntry>> {
-    let mut entries = files::entries(root)?;
-    entries.retain(|entry| {
-        !entry.file_name().as_encoded_bytes().starts_with(b".") && entry.file_type().is_ok_and(|kind| kind.is_dir())
-    });
-    Ok(entries)
-}
-
-/// A file that holds, or should hold, a credential.
-pub(super) struct CredentialFile {
-    pub(super) path: PathBuf,
-    stem: String,
-    pub(super) modified: SystemTime,
-}
-
-/// The `.age` files of a server's directory; none if there is no such directory. A name that is none of ours is no credential's.
-fn credential_files(directory: &Path) -> Result<Vec<CredentialFile>> {
-    let mut found = age_files(directory)?;
-    found.retain(|file| is_name(&file.stem));
-    Ok(found)
-}
-
-/// Everything encrypted in a directory, under whatever name: backups, and what a sync service has set aside.
-pub(super) fn age_files(directory: &Path) -> Result<Vec<CredentialFile>> {
-    let mut found = Vec::new();
-    for entry in files::entries(directory)? {
-        let name = entry.file_name();
-        let Some(stem) = name.to_str().and_then(|name| name.strip_suffix(".age")) else { continue };
-        if stem.starts_with('.') || entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        // Gone meanwhile, or not to be examined: then it is not the newest either.
-        let modified = entry.metadata().and_then(|metadata| metadata.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
-        found.push(CredentialFile { path: entry.path(), stem: stem.to_owned(), modified });
-    }
-    Ok(found)
-}
-
 /// Where a credential lies.
 fn path_in(directory: &Path, credential: &Credential) -> PathBuf {
     directory.join(format!("{}.age", encode(&credential.username)))
-}
-
-/// Refuses what only leads to a file or a directory somewhere else.
-pub(super) fn refuse_link(path: &Path) -> Result<()> {
-    if path.is_symlink() {
-        return Err(Error::BadFile { path: path.into(), problem: "is a symbolic link".into() });
-    }
-    Ok(())
 }
 
 /// Removes every other credential of a server.
@@ -405,11 +296,6 @@ fn remove_others(directory: &Path, path: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Which of two counts, as after a git merge: the last written, by name if they are of one moment.
-fn newest(files: Vec<CredentialFile>) -> Option<CredentialFile> {
-    files.into_iter().max_by(|one, other| (one.modified, &one.stem).cmp(&(other.modified, &other.stem)))
 }
 
 /// The credential, if the file says inside what its path says. Otherwise whoever can move files could have

@@ -10,6 +10,7 @@ use crate::server::ServerKey;
 pub mod age_dir;
 mod age_file;
 pub mod keyring;
+pub mod layout;
 pub mod rekey;
 
 /// What a store is for. Each kind has a place of its own, where one cannot be taken for another.

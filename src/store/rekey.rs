@@ -13,8 +13,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::age_dir::{self, MAX_FILE, age_files, directories};
+use super::age_dir::MAX_FILE;
 use super::age_file::{decrypt, encrypt};
+use super::layout::{self, age_files, directories};
 use crate::error::{Error, Result};
 use crate::files::{self, Lock, Privacy};
 use crate::key::{Key, Recipient, RecipientList};
@@ -61,7 +62,7 @@ fn marker(settings: &Settings) -> PathBuf {
 impl<'a> Rekeying<'a> {
     /// Waits for other writers.
     pub fn begin(settings: &'a Settings) -> Result<Self> {
-        if !age_dir::recipients_path(settings).is_file() {
+        if !layout::recipients_path(settings).is_file() {
             return Err(Error::Command {
                 message: format!("there is no store in {} yet", settings.directory.display()),
                 cure: "docker-credential-coffer setup makes it".into(),
@@ -91,7 +92,7 @@ impl<'a> Rekeying<'a> {
             });
         }
         let gone = if has_taken_over { &change.old } else { &change.new };
-        let mut list = age_dir::read_recipients(self.settings)?;
+        let mut list = layout::read_recipients(self.settings)?;
         if has_taken_over {
             change.new.iter().for_each(|new| list.add(new.clone(), None));
         }
@@ -154,20 +155,20 @@ impl<'a> Rekeying<'a> {
 
     /// The list, if the key is on it: one that opens nothing has nothing to say about who can read.
     pub fn list_of(&self, key: &Key) -> Result<RecipientList> {
-        let list = age_dir::read_recipients(self.settings)?;
+        let list = layout::read_recipients(self.settings)?;
         let own = key.recipients();
         if own.iter().any(|own| list.contains(own)) || own.is_empty() {
             return Ok(list);
         }
-        Err(Error::NotARecipient(age_dir::recipients_path(self.settings)))
+        Err(Error::NotARecipient(layout::recipients_path(self.settings)))
     }
 
     fn apply(&mut self, list: &RecipientList, key: &Key) -> Result<()> {
-        let path = age_dir::recipients_path(self.settings);
+        let path = layout::recipients_path(self.settings);
         // Nothing may be changed that cannot be carried through: a plugin that is missing, recipients that exclude each other.
         encrypt(list.recipients(), b"")?;
         files::write(&path, list.text().as_bytes())?;
-        for root in age_dir::roots(self.settings) {
+        for root in layout::roots(self.settings) {
             self.lock.sweep(&root)?;
             for directory in directories(&root)? {
                 self.lock.sweep(&directory.path())?;
@@ -219,8 +220,8 @@ fn opens(key: &Key, recipients: &[Recipient]) -> Result<bool> {
 
 /// One file, for other readers. It stays as old as it is: of two for one server, the newest counts. A link might lead to a
 /// backup or a token, and a copy of that would come to lie in what a team shares.
-fn again(file: &age_dir::CredentialFile, list: &RecipientList, key: &Key) -> Result<()> {
-    age_dir::refuse_link(&file.path)?;
+fn again(file: &layout::CredentialFile, list: &RecipientList, key: &Key) -> Result<()> {
+    layout::refuse_link(&file.path)?;
     let Some(bytes) = files::read(&file.path, MAX_FILE, Privacy::Unshared)? else { return Ok(()) };
     let plaintext = decrypt(&file.path, &bytes, key)?;
     let ciphertext = encrypt(list.recipients(), &plaintext)?;

@@ -14,8 +14,8 @@ const LEFTOVER: &str = ".coffer-0123456789abcdef";
 /// A world whose `auth.json` lies where everybody may write.
 fn shared() -> World {
     let mut world = World::new();
-    let path = world.path("shared/auth.json");
-    world.write("../shared/auth.json", &json!({ "auths": { "a.example": { "auth": AUTH } } }).to_string());
+    let path = world.path("open/auth.json");
+    world.write("../open/auth.json", &json!({ "auths": { "a.example": { "auth": AUTH } } }).to_string());
     chmod(path.parent().unwrap(), 0o1777);
     world.set("REGISTRY_AUTH_FILE", path.to_str().unwrap());
     world
@@ -24,7 +24,7 @@ fn shared() -> World {
 #[test]
 fn a_leftover_is_gone_after_the_next_run() {
     let world = shared();
-    let leftover = world.path("shared").join(LEFTOVER);
+    let leftover = world.path("open").join(LEFTOVER);
     fs::write(&leftover, "{\"auths\": {\"b.ex").unwrap();
     world.coffer(&["migrate", "--yes"]).run().ok();
     assert!(!leftover.exists());
@@ -34,7 +34,7 @@ fn a_leftover_is_gone_after_the_next_run() {
 fn a_link_with_a_leftovers_name_does_not_take_its_target_along() {
     let world = shared();
     let precious = world.write("precious", "not to be lost");
-    symlink(&precious, world.path("shared").join(LEFTOVER)).unwrap();
+    symlink(&precious, world.path("open").join(LEFTOVER)).unwrap();
     world.coffer(&["migrate", "--yes"]).run().ok();
     assert_eq!(fs::read_to_string(&precious).unwrap(), "not to be lost");
     world.get("a.example").answers("a.example", "u", "p");
@@ -43,7 +43,7 @@ fn a_link_with_a_leftovers_name_does_not_take_its_target_along() {
 #[test]
 fn what_another_user_puts_there_is_not_believed() {
     let world = shared();
-    let planted = world.path("shared").join(LEFTOVER);
+    let planted = world.path("open").join(LEFTOVER);
     fs::write(&planted, json!({ "auths": { "b.example": { "auth": AUTH } } }).to_string()).unwrap();
     chown(&planted, Some(65534), Some(65534)).unwrap();
     world.coffer(&["migrate", "--yes"]).run().ok();

@@ -8,7 +8,7 @@ use crate::migration::counted;
 use crate::routes;
 use crate::search_path;
 use crate::settings::{Settings, StoreKind};
-use crate::store::{age_dir, rekey};
+use crate::store::{layout, rekey};
 
 const NONE_YET: &str = "there is none yet; the first docker login makes it";
 
@@ -19,7 +19,7 @@ pub fn checks(settings: &Settings) -> Vec<Check> {
 /// Whether the key is there, is one that can read the store, and could be opened as it is meant to be. Nobody is asked.
 fn key(settings: &Settings) -> Check {
     let name = "key";
-    let is_made = age_dir::recipients_path(settings).is_file();
+    let is_made = layout::recipients_path(settings).is_file();
     let asks_keyring = settings.store == StoreKind::Keyring || key::place(settings) == Place::Keyring;
     // Within a second: what is behind a prompt, or stuck, is as good as locked.
     if asks_keyring && !key::keyring_is_ready() {
@@ -45,7 +45,7 @@ fn key(settings: &Settings) -> Check {
             let cure = "call it again: docker-credential-coffer key rotate, or recipients add";
             Check::bad(name, "a change of the key or of the recipients was interrupted", cure)
         }
-        Ok((false, _)) if is_made => Check::failed(name, &Error::NotARecipient(age_dir::recipients_path(settings))),
+        Ok((false, _)) if is_made => Check::failed(name, &Error::NotARecipient(layout::recipients_path(settings))),
         Ok((_, Kind::Plugins(names))) if missing_plugin(&names).is_some() => {
             let plugin = missing_plugin(&names).unwrap_or_default();
             let cure = format!("install {plugin} where the PATH of clients finds it");
@@ -66,7 +66,7 @@ fn missing_plugin(names: &[String]) -> Option<String> {
 
 /// Whether the key is among those who can read the store, as far as can be told without opening it.
 fn is_listed(settings: &Settings) -> Result<bool> {
-    let list = age_dir::read_recipients(settings)?;
+    let list = layout::read_recipients(settings)?;
     Ok(match key::own(settings)? {
         Own::Known(own) => own.iter().any(|own| list.contains(own)),
         Own::Unknown | Own::None => true,

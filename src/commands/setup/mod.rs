@@ -6,7 +6,7 @@ use std::io::Write;
 use super::{confirmed, recipients, tell};
 use crate::error::Result;
 use crate::settings::{Settings, StoreKind};
-use crate::store::age_dir;
+use crate::store::layout;
 
 mod docker;
 mod program;
@@ -41,7 +41,7 @@ struct Step<'a> {
 
 pub(super) fn run(arguments: &Arguments, mut settings: Settings, out: &mut dyn Write) -> Result<()> {
     let configuration = store::configuration(arguments.store, arguments.key, &mut settings)?;
-    let is_new = !age_dir::recipients_path(&settings).is_file();
+    let is_new = !layout::recipients_path(&settings).is_file();
     let (copy, program) = program::copy()?;
     let docker = if arguments.no_migrate { docker::creds_store(arguments.yes)? } else { docker::migrate(&settings)? };
     // The options are written down once they have worked, and Docker is told of a program that is there.

@@ -7,7 +7,8 @@ use crate::key::{self, Holder, Kind, Place};
 use crate::routes;
 use crate::settings::{KeyHolder, Settings, StoreKind};
 use crate::store::Shelf;
-use crate::store::age_dir::{self, AgeDir};
+use crate::store::age_dir::AgeDir;
+use crate::store::layout;
 
 /// How a new key is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -85,7 +86,7 @@ fn quoted(value: impl clap::ValueEnum) -> String {
 pub fn make(key: Option<KeyChoice>, settings: &Settings) -> Result<Option<Step<'_>>> {
     let seals = key == Some(KeyChoice::Passphrase);
     let has_other_key = || {
-        let is_made = age_dir::recipients_path(settings).is_file();
+        let is_made = layout::recipients_path(settings).is_file();
         Ok::<_, Error>(is_made && key::kind(settings)? != Kind::Sealed)
     };
     if seals && (settings.store == StoreKind::Keyring || settings.key.is_some() || has_other_key()?) {
