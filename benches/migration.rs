@@ -53,6 +53,8 @@ fn migrate(size: usize) -> Duration {
     let auths: Map<String, Value> =
         (0..size).map(|number| (format!("registry-{number}.example.com"), entry(number))).collect();
     let config = world.write(".docker/config.json", &json!({ "auths": auths }).to_string());
+    // What the removal of an earlier world has left to be written is not to be waited for in this one.
+    rustix::fs::sync();
     let outcome = world.coffer(&["migrate", "--yes", "--json"]).run();
     let took = outcome.took;
     let report: Value = serde_json::from_str(&outcome.ok()).unwrap();
