@@ -244,6 +244,11 @@ impl Error {
         move |source| Self::File { action, path, source }
     }
 
+    /// That standard output could not be written, for `map_err`.
+    pub fn output(source: io::Error) -> Self {
+        Self::Stdio { action: "write standard output", source }
+    }
+
     /// What to do about it, in one line, where there is a cure.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

@@ -63,7 +63,7 @@ fn protocol(action: Action) -> ExitCode {
 fn write(answer: &Answer) -> Result<()> {
     let mut out = io::stdout().lock();
     let written = out.write_all(&answer.output).and_then(|()| out.flush());
-    written.map_err(|source| Error::Stdio { action: "write standard output", source })?;
+    written.map_err(Error::output)?;
     for warning in &answer.warnings {
         say(warning);
     }

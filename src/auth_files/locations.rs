@@ -44,7 +44,7 @@ impl Location {
     pub fn docker() -> Result<Self> {
         let path = docker_directory()?.join("config.json");
         // They read it when their own files do not name a registry.
-        Ok(Self { for_containers: has_containers_tools(), ..Self::new(path, Client::Docker) })
+        Ok(Self { for_containers: containers_tool().is_some(), ..Self::new(path, Client::Docker) })
     }
 
     /// Whether it is the file that another path leads to.
@@ -196,7 +196,7 @@ fn is_same_file(one: &Path, other: &Path) -> bool {
     one == other || (identity(one).is_some() && identity(one) == identity(other))
 }
 
-/// Whether somebody here uses a client that knows no `credsStore`.
-fn has_containers_tools() -> bool {
-    ["podman", "skopeo", "buildah"].iter().any(|tool| search_path::find(tool).is_some())
+/// A client that knows no `credsStore`, if one is installed.
+pub fn containers_tool() -> Option<&'static str> {
+    ["podman", "skopeo", "buildah"].into_iter().find(|tool| search_path::find(tool).is_some())
 }

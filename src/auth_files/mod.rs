@@ -203,14 +203,8 @@ enum Shape {
 impl AuthFile {
     /// Reads a file; `None` if it does not exist.
     pub fn read(location: Location) -> Result<Option<Self>> {
-        let file = ForeignFile::read(&location.path)?;
-        match file.bytes() {
-            Some(bytes) => {
-                let shape = shape(&location, bytes)?;
-                Ok(Some(Self { location, file, shape }))
-            }
-            None => Ok(None),
-        }
+        let file = Self::docker(location)?;
+        Ok(file.bytes().is_some().then_some(file))
     }
 
     /// Reads Docker's configuration; one that does not exist says nothing.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::printable;
+use super::{printable, write_json};
 use crate::auth_files::{self, Client, Content, Kind, Treatment};
 use crate::error::{Error, Result};
 use crate::migration::{self, Found, Scope};
@@ -45,14 +45,12 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let scope = Scope { files: arguments.files.clone(), ..Scope::default() };
     let findings: Vec<Row> = migration::audit(&scope)?.into_iter().map(row).collect();
     let audit = Audit { clean: findings.is_empty(), findings };
-    let failed = |source| Error::Stdio { action: "write standard output", source };
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &audit).map_err(|error| failed(error.into()))?;
-        writeln!(out).map_err(failed)?;
+        write_json(out, &audit)?;
     } else {
         for Row { file, key, advice, .. } in &audit.findings {
             let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
-            writeln!(out, "{}", printable(&format!("{}: {key}{advice}", file.display()))).map_err(failed)?;
+            writeln!(out, "{}", printable(&format!("{}: {key}{advice}", file.display()))).map_err(Error::output)?;
         }
     }
     match audit.findings.len() {

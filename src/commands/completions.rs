@@ -62,5 +62,5 @@ fn render(text: &mut Vec<u8>) -> io::Result<()> {
 }
 
 fn write(out: &mut dyn Write, text: &[u8]) -> Result<()> {
-    out.write_all(text).map_err(|source| Error::Stdio { action: "write standard output", source })
+    out.write_all(text).map_err(Error::output)
 }

@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
     if io::stdout().is_terminal() {
         tell("what follows is secret; it stays in the terminal's scrollback");
     }
-    out.write_all(&text).map_err(|source| Error::Stdio { action: "write standard output", source })
+    out.write_all(&text).map_err(Error::output)
 }
 
 fn find(settings: &Settings, request: &str) -> Result<Exported> {

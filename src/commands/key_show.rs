@@ -23,7 +23,7 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
         lines.push("a change of the key or of the recipients was interrupted; call that command again".into());
     }
     let text = lines.join("\n");
-    writeln!(out, "{text}").map_err(|source| Error::Stdio { action: "write standard output", source })
+    writeln!(out, "{text}").map_err(Error::output)
 }
 
 /// How the key is held, and what that is worth without the session, for `doctor`.

@@ -97,7 +97,7 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     }
     let mut text = Zeroizing::new(serde_json::to_vec(&response).map_err(|_| Error::Internal("kubelet".into()))?);
     text.push(b'\n');
-    out.write_all(&text).map_err(|source| Error::Stdio { action: "write standard output", source })
+    out.write_all(&text).map_err(Error::output)
 }
 
 /// What is to be pulled, without tag and digest.

@@ -21,8 +21,7 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (server_width, name_width) = (width(0), width(1));
     for [server, username, since] in &rows {
-        writeln!(out, "{server:server_width$}  {username:name_width$}  {since}")
-            .map_err(|source| Error::Stdio { action: "write standard output", source })?;
+        writeln!(out, "{server:server_width$}  {username:name_width$}  {since}").map_err(Error::output)?;
     }
     for broken in listing.broken {
         tell(broken);

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use super::{PROGRAM, confirmed, tell};
+use super::{PROGRAM, confirmed, tell, write_json};
 use crate::error::{Error, Result};
 use crate::migration::{self, Plan, Report, Scope};
 use crate::rule::HelperName;
@@ -102,17 +102,15 @@ pub(super) fn advise(report: &Report) {
 
 /// Prints a report. Fails if something failed that should not have.
 fn show(report: &Report, json: bool, out: &mut dyn Write) -> Result<()> {
-    let failed = |source| Error::Stdio { action: "write standard output", source };
     if json {
-        serde_json::to_writer_pretty(&mut *out, report).map_err(|error| failed(error.into()))?;
-        writeln!(out).map_err(failed)?;
+        write_json(out, report)?;
     } else {
         let lines = report.lines();
         for line in &lines {
-            writeln!(out, "{}", super::printable(line)).map_err(failed)?;
+            writeln!(out, "{}", super::printable(line)).map_err(Error::output)?;
         }
         if lines.is_empty() {
-            writeln!(out, "nothing to do").map_err(failed)?;
+            writeln!(out, "nothing to do").map_err(Error::output)?;
         }
     }
     failures(report)

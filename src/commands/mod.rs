@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use crate::error::{Error, Result, one_line};
 use crate::settings::Settings;
@@ -92,6 +93,12 @@ impl Arguments {
             Command::Man(_) => completions::man(out),
         }
     }
+}
+
+/// Prints a report for programs.
+fn write_json(out: &mut dyn Write, report: &impl Serialize) -> Result<()> {
+    serde_json::to_writer_pretty(&mut *out, report).map_err(|error| Error::output(error.into()))?;
+    writeln!(out).map_err(Error::output)
 }
 
 /// RFC 3339, in UTC, to the second.

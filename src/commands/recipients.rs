@@ -70,8 +70,7 @@ fn list(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     };
     for recipient in layout::read_recipients(settings)?.recipients() {
         let mark = if own.contains(recipient) { "  (this key)" } else { "" };
-        writeln!(out, "{recipient}{mark}")
-            .map_err(|source| Error::Stdio { action: "write standard output", source })?;
+        writeln!(out, "{recipient}{mark}").map_err(Error::output)?;
     }
     if rekey::is_under_way(settings) {
         tell("a change was interrupted: not everything may be encrypted to them; call that command again");
@@ -137,7 +136,7 @@ fn add_recovery(settings: &Settings, out: &mut dyn Write) -> Result<()> {
         tell("this is the only time that the recovery key is shown; docs/keys.md says how to use it:");
         let head = format!("# recovery key of {}, made {date}\n", settings.directory.display());
         let written = out.write_all(head.as_bytes()).and_then(|()| out.write_all(identities.text.as_bytes()));
-        written.and_then(|()| out.flush()).map_err(|source| Error::Stdio { action: "write standard output", source })
+        written.and_then(|()| out.flush()).map_err(Error::output)
     };
     let comment = format!("recovery key, made {date}");
     identities.recipients().iter().try_for_each(|recipient| add(settings, recipient, Some(&comment), &mut show))

@@ -90,7 +90,7 @@ fn rules(settings: &Settings) -> Vec<Check> {
 
 /// podman and its kin ask only for registries that a file of theirs names.
 fn containers(settings: &Settings) -> Option<Check> {
-    let tool = ["podman", "skopeo", "buildah"].into_iter().find(|tool| search_path::find(tool).is_some())?;
+    let tool = locations::containers_tool()?;
     let files = files();
     let read = files.iter().filter(|file| file.location.for_containers);
     let named: Vec<&str> =

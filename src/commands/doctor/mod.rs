@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::printable;
+use super::{printable, write_json};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 
@@ -60,13 +60,11 @@ pub(super) fn run(arguments: &Arguments, settings: &Result<Settings>, out: &mut 
         checks.extend(machine::aws(settings));
     }
     let report = Report { ok: checks.iter().all(|check| check.ok), checks };
-    let failed = |source| Error::Stdio { action: "write standard output", source };
     if arguments.json {
-        serde_json::to_writer_pretty(&mut *out, &report).map_err(|error| failed(error.into()))?;
-        writeln!(out).map_err(failed)?;
+        write_json(out, &report)?;
     } else {
         for line in report.checks.iter().flat_map(Check::lines) {
-            writeln!(out, "{}", printable(&line)).map_err(failed)?;
+            writeln!(out, "{}", printable(&line)).map_err(Error::output)?;
         }
     }
     match report.checks.iter().filter(|check| !check.ok).count() {

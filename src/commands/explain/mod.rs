@@ -59,7 +59,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
     } else {
         explanation.in_words(&key, settings)
     };
-    writeln!(out, "{text}").map_err(|source| Error::Stdio { action: "write standard output", source })
+    writeln!(out, "{text}").map_err(Error::output)
 }
 
 fn explain<'a>(server: &'a str, key: &'a ServerKey, settings: &'a Settings) -> Explanation<'a> {
