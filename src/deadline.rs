@@ -10,7 +10,7 @@
 use std::process;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
@@ -20,12 +20,13 @@ pub const LIMIT: Duration = Duration::from_secs(19);
 struct State {
     waiting_for: &'static str,
     answering: bool,
+    end: Option<Instant>,
     clean_up: Vec<(u64, Box<dyn FnOnce() + Send>)>,
     registered: u64,
 }
 
 static STATE: Mutex<State> =
-    Mutex::new(State { waiting_for: "its own work", answering: false, clean_up: Vec::new(), registered: 0 });
+    Mutex::new(State { waiting_for: "its own work", answering: false, end: None, clean_up: Vec::new(), registered: 0 });
 
 fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -34,6 +35,7 @@ fn state() -> MutexGuard<'static, State> {
 /// Starts the clock. When `limit` is over, `give_up` is called with the error to report, and the process
 /// exits with 1. An answer that was begun is not talked over: then the process only ends.
 pub fn start(limit: Duration, give_up: fn(&Error)) {
+    state().end = Some(Instant::now() + limit);
     let watch = move || {
         thread::sleep(limit);
         let mut state = state();
@@ -47,6 +49,11 @@ pub fn start(limit: Duration, give_up: fn(&Error)) {
     };
     // Without a thread to spare there is no limit, which is no reason to refuse the work.
     let _ = thread::Builder::new().name("deadline".into()).spawn(watch);
+}
+
+/// What is left of the time; all of it where no clock was started.
+pub fn left() -> Duration {
+    state().end.map_or(LIMIT, |end| end.saturating_duration_since(Instant::now()))
 }
 
 /// Says what is waited for from now on, for the error.

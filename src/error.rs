@@ -232,6 +232,14 @@ pub enum Error {
         /// What to do.
         cure: String,
     },
+    /// One of the two programs does not find the other, or cannot start it.
+    #[error("{}: {problem}", path.display())]
+    Program {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the system said.
+        problem: String,
+    },
     /// A fault of this program.
     #[error("internal error at {0}")]
     Internal(String),
@@ -298,6 +306,9 @@ impl Error {
             Self::Anonymous { .. } => "remove that rule to log in".into(),
             Self::TimedOut { .. } => "find what keeps it from answering, and try again".into(),
             Self::Mint { cure, .. } | Self::Command { cure, .. } => cure.clone(),
+            Self::Program { .. } => {
+                "docker-credential-coffer needs docker-coffer beside it for commands and for Amazon ECR; install both".into()
+            }
             Self::Internal(_) => "please report this, with the line above".into(),
         };
         Some(hint)

@@ -1,7 +1,7 @@
 //! Coffer, a Docker credential helper: keeps registry logins encrypted, and mints tokens for Amazon ECR.
 //!
-//! The library is what the binary is made of; `docs/architecture.md` is its map. Readers and writers are passed in, and
-//! `main` owns the process; only [`trace`], and the commands where they talk with a person, touch standard streams.
+//! The library is what the two programs are made of; `docs/architecture.md` is its map. Readers and writers are passed in;
+//! only [`process`], [`trace`], and the commands where they talk with a person, touch standard streams.
 
 pub mod auth_files;
 pub mod backup;
@@ -14,10 +14,12 @@ pub mod error;
 pub mod file_name;
 pub mod files;
 pub mod foreign_file;
+pub mod hand_over;
 pub mod helper;
 pub mod key;
 pub mod migration;
 pub mod os_keyring;
+pub mod process;
 pub mod protocol;
 pub mod routes;
 pub mod rule;

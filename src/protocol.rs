@@ -4,12 +4,14 @@
 //! short reports a broken pipe instead of our answer. Reader and answer are passed in and out; standard
 //! input and output themselves are `main`'s.
 
+use std::ffi::OsString;
 use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Found, Login, read_wiped};
 use crate::deadline;
+use crate::ecr::Ask;
 use crate::error::{Error, Result};
 use crate::routes;
 use crate::settings::Settings;
@@ -33,9 +35,10 @@ pub enum Action {
 }
 
 impl Action {
-    /// The action of the one argument, if it is one.
-    pub fn from_argument(argument: &str) -> Option<Self> {
-        Some(match argument {
+    /// The action that a program's one argument names, if it does.
+    pub fn from_arguments(arguments: &[OsString]) -> Option<Self> {
+        let [argument] = arguments else { return None };
+        Some(match argument.to_str()? {
             "get" => Self::Get,
             "store" => Self::Store,
             "erase" => Self::Erase,
@@ -88,21 +91,30 @@ impl Request {
         }
     }
 
-    /// Does what was asked. The settings are loaded only now, and not for `version`.
-    pub fn answer(self, settings: impl FnOnce() -> Result<Settings>) -> Result<Answer> {
+    /// The server that it is about; empty if it is about none.
+    pub fn server(&self) -> &str {
+        match self {
+            Self::Get(server) | Self::Store(server, _) | Self::Erase(server) => server,
+            Self::List | Self::Version => "",
+        }
+    }
+
+    /// Does what was asked; `ask` gets new tokens of ECR. The settings are loaded only now, and not for `version`.
+    pub fn answer(&self, settings: impl FnOnce() -> Result<Settings>, ask: &Ask) -> Result<Answer> {
         match self {
             Self::Get(server) => {
-                let Found { credential, warning, .. } = routes::get(&settings()?, &server)?.ok_or(Error::NotFound)?;
-                let output = Login::to_json(&server, &credential);
+                let found = routes::get(&settings()?, server, ask)?;
+                let Found { credential, warning, .. } = found.ok_or(Error::NotFound)?;
+                let output = Login::to_json(server, &credential);
                 let older = |error| format!("answered with an older token: {error}");
                 Ok(Answer { output, warnings: warning.map(older).into_iter().collect() })
             }
             Self::Store(server, credential) => {
-                routes::put(&settings()?, &server, &credential)?;
+                routes::put(&settings()?, server, credential)?;
                 Ok(Answer::default())
             }
             Self::Erase(server) => {
-                routes::erase(&settings()?, &server)?;
+                routes::erase(&settings()?, server)?;
                 Ok(Answer::default())
             }
             Self::List => list(&settings()?),

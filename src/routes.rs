@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::credential::{Credential, Found};
-use crate::ecr::{self, Registry};
+use crate::ecr::{self, Ask, Registry};
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
 use crate::helper;
@@ -82,13 +82,13 @@ fn open(settings: &Settings, shelf: Shelf, may_prompt: bool) -> Box<dyn Store + 
     }
 }
 
-/// The credential for a server, in the client's own spelling; `None` if there is none.
-pub fn get(settings: &Settings, request: &str) -> Result<Option<Found>> {
+/// The credential for a server, in the client's own spelling; `None` if there is none. `ask` gets new tokens of ECR.
+pub fn get(settings: &Settings, request: &str, ask: &Ask) -> Result<Option<Found>> {
     let server: ServerKey = request.parse()?;
     let route = route(settings, &server);
     match route.source {
         Source::Store => Ok(stored(&*store(settings), &server)?.map(Found::from)),
-        Source::Ecr(host) => minted(settings, &ecr_registry(settings, &server, host, route.rule)),
+        Source::Ecr(host) => minted(settings, &ecr_registry(settings, &server, host, route.rule), ask),
         Source::Helper(name) => Ok(helper::get(name, request)?.map(Found::from)),
         Source::Anonymous(Anonymous::Miss) => Ok(None),
         Source::Anonymous(Anonymous::Empty) => Ok(Some(Credential::empty().into())),
@@ -105,8 +105,8 @@ fn stored(store: &dyn Store, server: &ServerKey) -> Result<Option<Credential>> {
     Ok(None)
 }
 
-fn minted(settings: &Settings, registry: &Registry) -> Result<Option<Found>> {
-    match registry.token(settings) {
+fn minted(settings: &Settings, registry: &Registry, ask: &Ask) -> Result<Option<Found>> {
+    match registry.token(settings, ask) {
         Ok(found) => Ok(Some(found)),
         // What is public can be pulled without a token, and must not fail for want of one.
         Err(error) if registry.host.is_public() => {
@@ -128,6 +128,7 @@ pub fn ecr_registry<'a>(
         server: server.whole_registry(),
         host,
         rule,
+        fingerprint: ecr::fingerprint(rule),
         tokens: ecr::may_keep(settings).then(|| tokens(settings)),
         logins: store(settings),
         sessions: aws_sessions(settings),

@@ -64,7 +64,7 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let bytes = read_wiped(&mut io::stdin().lock(), MAX_REQUEST)
         .map_err(|source| Error::Stdio { action: "read standard input", source })?;
     let image = image(&bytes)?;
-    let found = routes::get(settings, &image.repository)?;
+    let found = routes::get(settings, &image.repository, &|registry, settings| registry.new_token(settings))?;
     let mut response = Response {
         api_version: API_VERSION,
         kind: "CredentialProviderResponse",

@@ -1,5 +1,6 @@
 //! The commands for people, one file a verb. Data goes to the writer, everything else to standard error.
 
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::SystemTime;
 
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Error, Result, one_line};
+use crate::hand_over::HELPER;
 use crate::settings::Settings;
 
 mod audit;
@@ -26,9 +28,6 @@ pub mod plugin;
 mod recipients;
 mod setup;
 mod unlock;
-
-/// This program's name on the PATH.
-const PROGRAM: &str = "docker-credential-coffer";
 
 /// Docker credential helper: logins kept encrypted, tokens minted for Amazon ECR.
 #[derive(Debug, Parser)]
@@ -65,11 +64,19 @@ enum Command {
 }
 
 /// Whether a first argument is for this face of the program, not for the protocol.
-pub fn knows(argument: &str) -> bool {
-    matches!(argument, "help" | "-h" | "--help") || Arguments::command().find_subcommand(argument).is_some()
+pub fn knows(argument: &OsStr) -> bool {
+    argument == "help"
+        || argument == "-h"
+        || argument == "--help"
+        || Arguments::command().find_subcommand(argument).is_some()
 }
 
 impl Arguments {
+    /// Reads what stands after the program's name. clap itself exits with 2 for wrong usage, and with 0 for `--help`.
+    pub fn read(arguments: &[OsString]) -> Self {
+        Self::parse_from([OsStr::new(HELPER)].into_iter().chain(arguments.iter().map(OsString::as_os_str)))
+    }
+
     /// Does what was asked, with results written to `out`.
     pub fn run(&self, out: &mut dyn Write) -> Result<()> {
         let settings = Settings::load;

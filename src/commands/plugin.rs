@@ -2,18 +2,14 @@
 //!
 //! The CLI asks every plugin what it is, and calls it with the name of its command first (docker/cli, `cli-plugins`).
 
-use std::env;
 use std::ffi::OsString;
-use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use serde_json::json;
 
 use super::Arguments;
-
-/// The name by which the docker CLI finds its plugin.
-pub const PROGRAM: &str = "docker-coffer";
+use crate::hand_over::COMMANDS;
 
 /// The command that it adds.
 const COMMAND: &str = "coffer";
@@ -34,29 +30,23 @@ pub enum Call {
     Command(Arguments),
 }
 
-/// Whether this process was called by the plugin's name.
-pub fn is_called() -> bool {
-    env::args_os().next().is_some_and(|name| Path::new(&name).file_name().is_some_and(|name| name == PROGRAM))
-}
-
 impl Call {
     /// Reads the arguments. clap itself exits with 2 for wrong usage, and with 0 for `--help`.
-    pub fn read() -> Self {
-        let arguments: Vec<OsString> = env::args_os().skip(1).collect();
+    pub fn read(arguments: &[OsString]) -> Self {
         if arguments.first().is_some_and(|first| first == METADATA) {
             return Self::Metadata(metadata());
         }
         let mut command = Arguments::command().bin_name(format!("docker {COMMAND}"));
         let mut arguments =
             own(arguments).unwrap_or_else(|message| command.error(ErrorKind::UnknownArgument, message).exit());
-        arguments.insert(0, PROGRAM.into());
+        arguments.insert(0, COMMANDS.into());
         let matches = command.get_matches_from(arguments);
         Self::Command(Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
     }
 }
 
 /// The arguments without those that are the docker CLI's own: it passes on its whole command line.
-fn own(arguments: Vec<OsString>) -> Result<Vec<OsString>, &'static str> {
+fn own(arguments: &[OsString]) -> Result<Vec<OsString>, &'static str> {
     let mut all = arguments.iter();
     let mut own = Vec::new();
     while let Some(argument) = all.next() {
@@ -78,7 +68,7 @@ fn own(arguments: Vec<OsString>) -> Result<Vec<OsString>, &'static str> {
         }
     }
     // Called by hand.
-    Ok(arguments)
+    Ok(arguments.to_vec())
 }
 
 fn metadata() -> String {
@@ -96,7 +86,7 @@ mod tests {
     use super::*;
 
     fn own_of(line: &str) -> Result<String, &'static str> {
-        let words = own(line.split_whitespace().map(OsString::from).collect())?;
+        let words = own(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())?;
         Ok(words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" "))
     }
 

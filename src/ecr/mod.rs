@@ -27,9 +27,14 @@ mod sso;
 mod token;
 mod who;
 
+pub use fingerprint::fingerprint;
 pub use mint::{begin_session, check, mfa_device};
-use token::{Label, Token};
+use token::Label;
+pub use token::Token;
 pub use who::profile;
+
+/// How a registry comes by a new token: [`Registry::new_token`], or by another program that has it.
+pub type Ask<'a> = dyn Fn(&Registry, &Settings) -> Result<Token> + 'a;
 
 /// What a token is asked for, and where tokens and logins are kept.
 pub struct Registry<'a> {
@@ -39,6 +44,8 @@ pub struct Registry<'a> {
     pub host: EcrHost,
     /// The rule that matched, for who asks.
     pub rule: Option<&'a Rule>,
+    /// Who asks, by [`fingerprint`] of the rule.
+    pub fingerprint: String,
     /// Tokens that were minted; `None` where none may be kept.
     pub tokens: Option<Box<dyn Store + 'a>>,
     /// What `docker login` stored.
@@ -49,53 +56,56 @@ pub struct Registry<'a> {
 
 impl Registry<'_> {
     /// A token: a kept one in the first half of its life, else a new one, else whatever is still valid.
-    pub fn token(&self, settings: &Settings) -> Result<Found> {
-        let fingerprint = fingerprint::fingerprint(self.rule);
-        let is_fresh = |label: &Label| label.fingerprint == fingerprint && label.is_fresh(SystemTime::now());
-        let is_valid = |label: &Label| label.fingerprint == fingerprint && label.is_valid(SystemTime::now());
-        if let Some(kept) = self.kept(is_fresh) {
+    pub fn token(&self, settings: &Settings, ask: &Ask) -> Result<Found> {
+        if let Some(kept) = self.fresh() {
             return Ok(kept.into());
         }
-        let error = match self.new_token(settings, &fingerprint, is_fresh) {
+        let error = match ask(self, settings) {
             Ok(token) => return Ok(token.into()),
             Err(error) => error,
         };
-        match self.kept(is_valid).or_else(|| self.pasted()) {
+        match self.kept(|label| label.is_valid(SystemTime::now())).or_else(|| self.pasted()) {
             Some(token) => Ok(Found { warning: Some(error), ..token.into() }),
             None => Err(error),
         }
     }
 
     /// Of several processes that need a new token, one asks AWS, and the others take what it kept.
-    fn new_token(&self, settings: &Settings, fingerprint: &str, is_fresh: impl Fn(&Label) -> bool) -> Result<Token> {
+    pub fn new_token(&self, settings: &Settings) -> Result<Token> {
         let started = Instant::now();
         let _turn = self.turn(settings)?;
-        if let Some(kept) = self.kept(is_fresh) {
+        if let Some(kept) = self.fresh() {
             return Ok(kept);
         }
-        self.mint(settings.ecr.timeout.saturating_sub(started.elapsed()), fingerprint)
+        self.mint(settings.ecr.timeout.saturating_sub(started.elapsed()))
     }
 
     /// Asks AWS, whatever is kept, and keeps the answer.
     pub fn renew(&self, settings: &Settings) -> Result<()> {
-        self.mint(settings.ecr.timeout, &fingerprint::fingerprint(self.rule)).map(drop)
+        self.mint(settings.ecr.timeout).map(drop)
     }
 
-    fn mint(&self, limit: Duration, fingerprint: &str) -> Result<Token> {
+    fn mint(&self, limit: Duration) -> Result<Token> {
         let token = mint::mint(&self.host, self.rule, &*self.sessions, limit)?;
-        self.keep(&token, fingerprint);
+        self.keep(&token);
         Ok(token)
     }
 
     /// Until when the kept token would be answered instead of nothing; `None` without one for who would ask now.
     pub fn kept_until(&self) -> Option<SystemTime> {
         let label = label(&self.tokens.as_ref()?.find(&self.server).ok()??.username)?;
-        let answers = label.is_valid(SystemTime::now()) && label.fingerprint == fingerprint::fingerprint(self.rule);
+        let answers = label.is_valid(SystemTime::now()) && label.fingerprint == self.fingerprint;
         answers.then_some(label.expires)
     }
 
-    /// The kept token, if its label is as wanted. Only then is it opened.
+    /// The kept token, in the first half of its life.
+    fn fresh(&self) -> Option<Token> {
+        self.kept(|label| label.is_fresh(SystemTime::now()))
+    }
+
+    /// The kept token, if its label is as wanted, and of who would ask now. Only then is it opened.
     fn kept(&self, wanted: impl Fn(&Label) -> bool) -> Option<Token> {
+        let wanted = |label: &Label| label.fingerprint == self.fingerprint && wanted(label);
         let tokens = self.tokens.as_ref()?;
         label(&tokens.find(&self.server).ok()??.username).filter(&wanted)?;
         let kept = tokens.get(&self.server);
@@ -128,11 +138,11 @@ impl Registry<'_> {
     }
 
     /// Keeps a token, unless it arrived expired, and sweeps out those that have expired meanwhile.
-    fn keep(&self, token: &Token, fingerprint: &str) {
+    fn keep(&self, token: &Token) {
         let now = SystemTime::now();
         let Some(tokens) = &self.tokens else { return };
         let Some(expires) = token.expires.filter(|expires| now < *expires) else { return };
-        let label = Label { minted: now, expires, fingerprint: fingerprint.into() };
+        let label = Label { minted: now, expires, fingerprint: self.fingerprint.clone() };
         let labelled = Credential { username: label.to_string(), secret: token.credential.secret.clone() };
         let kept = tokens.put(&self.server, &labelled).and_then(|()| prune(&**tokens, now));
         if let Err(error) = kept {

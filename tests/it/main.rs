@@ -16,6 +16,7 @@ mod ecr_identity;
 mod ecr_mfa;
 mod ecr_tokens;
 mod export;
+mod hand_over;
 mod hardening;
 mod key_changes;
 mod key_prompts;

@@ -89,6 +89,7 @@ fn the_debian_package_is_built_installed_and_removed() {
     dpkg(&["--install", &package]);
     let program = root.join("usr/bin/docker-credential-coffer");
     assert!(world.call(&program, &["version"]).run().ok().contains(env!("CARGO_PKG_VERSION")));
+    assert!(world.call(&program, &["--help"]).run().ok().contains("migrate"));
     let plugin = root.join("usr/libexec/docker/cli-plugins/docker-coffer");
     assert!(world.call(&plugin, &["docker-cli-plugin-metadata"]).run().ok().contains("\"SchemaVersion\":\"0.1.0\""));
     for file in [

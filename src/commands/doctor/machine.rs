@@ -1,6 +1,5 @@
 //! This program, its configuration, AWS's, and the clock.
 
-use std::env;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -9,11 +8,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::super::PROGRAM;
 use super::Check;
 use crate::ecr;
 use crate::error::Result;
 use crate::files;
+use crate::hand_over::{self, HELPER};
 use crate::search_path;
 use crate::settings::Settings;
 
@@ -41,23 +40,23 @@ pub fn checks(settings: &Result<Settings>) -> Vec<Check> {
 /// The program that clients find, which may be another build than this one.
 fn program() -> Check {
     let name = "program";
-    let Some(found) = search_path::find(PROGRAM) else {
+    let Some(found) = search_path::find(HELPER) else {
         let cure =
-            format!("{PROGRAM} setup puts it into ~/.local/bin; add that to the PATH of your session and of services");
-        return Check::bad(name, format!("{PROGRAM} is not on the PATH, so no client finds it"), cure);
+            format!("{HELPER} setup puts it into ~/.local/bin; add that to the PATH of your session and of services");
+        return Check::bad(name, format!("{HELPER} is not on the PATH, so no client finds it"), cure);
     };
     let is_this = |this: &Path| fs::canonicalize(this).ok() == fs::canonicalize(&found).ok();
-    if env::current_exe().is_ok_and(|this| is_this(&this)) {
+    if hand_over::beside(HELPER).is_ok_and(|this| is_this(&this)) {
         return Check::good(name, format!("{} is on the PATH", found.display()));
     }
     let version = version(&found).unwrap_or_default();
-    let own = format!("{PROGRAM} ({PROGRAM}) {}", env!("CARGO_PKG_VERSION"));
+    let own = format!("{HELPER} ({HELPER}) {}", env!("CARGO_PKG_VERSION"));
     if version == own {
         return Check::good(name, format!("{} is on the PATH, another copy of this one", found.display()));
     }
     let said =
         if version.is_empty() { "does not run, or does not answer".into() } else { format!("says it is {version}") };
-    let cure = format!("remove it, or replace it with this one: {PROGRAM} setup");
+    let cure = format!("remove it, or replace it with this one: {HELPER} setup");
     Check::bad(name, format!("clients find {}, which {said}", found.display()), cure)
 }
 

@@ -1,16 +1,16 @@
-//! This program where clients find it: on the PATH, and as a plugin of the docker CLI.
+//! The two programs where clients find them: on the PATH, and as a plugin of the docker CLI.
 
-use std::env;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use super::super::{PROGRAM, plugin as docker_plugin, tell};
+use super::super::tell;
 use super::Step;
 use crate::auth_files::Location;
 use crate::error::{Error, Result};
 use crate::files::{self, Privacy};
+use crate::hand_over::{self, COMMANDS, HELPER};
 use crate::search_path;
 use crate::settings;
 
@@ -20,45 +20,57 @@ const BIN_DIRECTORIES: [&str; 3] = [".local/bin", "bin", ".cargo/bin"];
 /// The longest program that is copied.
 const MAX_PROGRAM: u64 = 1 << 30;
 
-/// A copy of this program where the PATH finds it, unless it is there, and where that is.
+/// Copies of the two programs where the PATH finds them, unless they are there, and where the one is that clients call.
 pub fn copy() -> Result<(Option<Step<'static>>, PathBuf)> {
-    let this = env::current_exe().map_err(Error::file("find", PROGRAM))?;
     let home = settings::home()?;
     let own: Vec<PathBuf> = BIN_DIRECTORIES.iter().map(|directory| home.join(directory)).collect();
     let on_path = search_path::directories();
-    let target = match search_path::find(PROGRAM) {
+    let helper = match search_path::find(HELPER) {
         // Somebody else's to update: a package's.
         Some(found) if !own.iter().any(|directory| found.starts_with(directory)) => return Ok((None, found)),
         Some(found) => found,
-        None => own.iter().find(|directory| on_path.contains(directory)).unwrap_or(&own[0]).join(PROGRAM),
+        None => own.iter().find(|directory| on_path.contains(directory)).unwrap_or(&own[0]).join(HELPER),
     };
-    let bytes = files::read(&this, MAX_PROGRAM, Privacy::Any)?
-        .ok_or_else(|| Error::BadFile { path: this.clone(), problem: "is gone".into() })?;
-    if files::read(&target, MAX_PROGRAM, Privacy::Any)?.is_some_and(|old| old == bytes) {
-        return Ok((None, target));
+    let mut copies = Vec::new();
+    // What the other needs comes first.
+    for name in [COMMANDS, HELPER] {
+        let this = hand_over::beside(name)?;
+        let target = helper.with_file_name(name);
+        let bytes = files::read(&this, MAX_PROGRAM, Privacy::Any)?
+            .ok_or_else(|| Error::Program { path: this, problem: "is not there".into() })?;
+        if files::read(&target, MAX_PROGRAM, Privacy::Any)?.is_none_or(|old| old != bytes) {
+            copies.push((target, bytes));
+        }
     }
-    let path = target.clone();
+    if copies.is_empty() {
+        return Ok((None, helper));
+    }
+    let targets: Vec<String> = copies.iter().map(|(target, _)| target.display().to_string()).collect();
     let step = Step {
-        what: vec![format!("copy this program to {}", target.display())],
-        undo: format!("rm {}", target.display()),
+        what: targets.iter().map(|target| format!("copy a program to {target}")).collect(),
+        undo: format!("rm {}", targets.join(" ")),
         act: Box::new(move || {
-            files::create_directory(files::parent(&path))?;
-            files::replace(&path, &bytes, 0o755)
+            for (target, bytes) in copies {
+                files::create_directory(files::parent(&target))?;
+                files::replace(&target, &bytes, 0o755)?;
+            }
+            Ok(())
         }),
     };
-    Ok((Some(step), target))
+    Ok((Some(step), helper))
 }
 
 /// Where packages put plugins of the docker CLI.
 const SYSTEM_PLUGINS: [&str; 2] = ["/usr/libexec/docker/cli-plugins", "/usr/lib/docker/cli-plugins"];
 
-/// The link by which `docker coffer` is this program, unless it is there.
-pub fn plugin(program: &Path) -> Result<Option<Step<'static>>> {
-    if SYSTEM_PLUGINS.iter().any(|directory| Path::new(directory).join(docker_plugin::PROGRAM).exists()) {
+/// The link by which the docker CLI finds its plugin, beside what clients call, unless it is there.
+pub fn plugin(helper: &Path) -> Result<Option<Step<'static>>> {
+    if SYSTEM_PLUGINS.iter().any(|directory| Path::new(directory).join(COMMANDS).exists()) {
         return Ok(None);
     }
+    let program = helper.with_file_name(COMMANDS);
     let docker = Location::docker()?.path;
-    let link = files::parent(&docker).join("cli-plugins").join(docker_plugin::PROGRAM);
+    let link = files::parent(&docker).join("cli-plugins").join(COMMANDS);
     match fs::symlink_metadata(&link) {
         Ok(metadata) if !metadata.is_symlink() => {
             tell(format_args!("{} is a file of somebody else's making, and stays", link.display()));
@@ -67,7 +79,6 @@ pub fn plugin(program: &Path) -> Result<Option<Step<'static>>> {
         Ok(_) if fs::read_link(&link).is_ok_and(|target| target == program) => return Ok(None),
         Ok(_) | Err(_) => {}
     }
-    let program = program.to_owned();
     Ok(Some(Step {
         what: vec![format!("make docker coffer another name of it: {}", link.display())],
         undo: format!("rm {}", link.display()),
@@ -85,7 +96,7 @@ pub fn plugin(program: &Path) -> Result<Option<Step<'static>>> {
 
 /// Docker finds the program by name alone.
 pub fn warn_of_path() -> Result<()> {
-    if search_path::find(PROGRAM).is_none() {
+    if search_path::find(HELPER).is_none() {
         let directory = settings::home()?.join(BIN_DIRECTORIES[0]);
         tell(format_args!("{} is not on the PATH yet; add to your shell's profile:", directory.display()));
         tell(format_args!("  export PATH=\"{}:$PATH\"", directory.display()));
