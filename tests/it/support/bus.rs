@@ -52,7 +52,7 @@ impl Bus {
     pub fn start_keyring(&mut self, world: &World) {
         let mut command = world.command("gnome-keyring-daemon");
         command.args(["--foreground", "--unlock", "--components=secrets"]);
-        let mut keyring = Server::start(command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()));
+        let mut keyring = Server::start(command.stdin(Stdio::piped()).stdout(Stdio::null()));
         keyring.0.stdin.take().unwrap().write_all(b"the keyring's password").unwrap();
         self.keyring = Some(keyring);
         for _ in 0..100 {
