@@ -8,8 +8,9 @@ use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use rustix::fs::OFlags;
 use tempfile::{NamedTempFile, TempPath};
@@ -344,6 +345,16 @@ fn is_temporary(entry: &fs::DirEntry) -> bool {
     random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
+/// Waits for a lock for as long as it takes.
+fn lock(file: &File) -> io::Result<()> {
+    loop {
+        match file.lock() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            locked => return locked,
+        }
+    }
+}
+
 /// The right to write below a directory. Let go of when dropped, and by the system when the process ends.
 #[derive(Debug)]
 pub struct Lock {
@@ -363,16 +374,22 @@ impl Lock {
         // The umask may have taken even the owner's bits away.
         file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(Error::file("set the mode of", &path))?;
         adopt(&file, parent(&path)).map_err(Error::file("set the owner of", &path))?;
-        let end = Instant::now() + limit;
-        let mut pause = Duration::from_millis(1);
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Self { _file: file }),
-                Err(fs::TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
-                Err(fs::TryLockError::WouldBlock) if Instant::now() >= end => return Err(Error::Busy(path)),
-                Err(fs::TryLockError::WouldBlock) => thread::sleep(pause),
-            }
-            pause = (pause * 2).min(Duration::from_millis(50));
+        match file.try_lock() {
+            Ok(()) => return Ok(Self { _file: file }),
+            Err(fs::TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),
+            Err(fs::TryLockError::WouldBlock) => {}
+        }
+        // In the kernel's queue, where everybody's turn comes: of many that looked again now and then, some never found it free.
+        let (sender, receiver) = mpsc::channel();
+        let wait = move || {
+            // Whoever no longer waits does not take the file, which is closed and with it let go of.
+            let _ = sender.send(lock(&file).map(|()| file));
+        };
+        thread::Builder::new().name("lock".into()).spawn(wait).map_err(Error::file("lock", &path))?;
+        match receiver.recv_timeout(limit) {
+            Ok(Ok(file)) => Ok(Self { _file: file }),
+            Ok(Err(error)) => Err(Error::file("lock", &path)(error)),
+            Err(_) => Err(Error::Busy(path)),
         }
     }
 

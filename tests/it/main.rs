@@ -23,6 +23,7 @@ mod key_prompts;
 mod keyring_store;
 mod keys;
 mod kubelet;
+mod locks;
 mod migrate_bad_input;
 mod migrate_clients;
 mod migrate_conflicts;

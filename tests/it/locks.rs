@@ -1,0 +1,42 @@
+//! Who waits for the lock of the store, and what they find when it is theirs.
+
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use crate::support::World;
+
+/// A world with a login, and its lock, held.
+fn held() -> (World, File) {
+    let world = World::new();
+    world.store_login("ghcr.io", "alice", "hunter2").silent();
+    let lock = File::open(world.store().join("lock")).unwrap();
+    lock.lock().unwrap();
+    (world, lock)
+}
+
+/// Until so many processes wait for the lock.
+fn until_wait(world: &World, count: usize) {
+    let inode = fs::metadata(world.store().join("lock")).unwrap().ino();
+    let is_waiter = |line: &str| line.contains("->") && line.contains(&format!(":{inode} "));
+    while fs::read_to_string(Path::new("/proc/locks")).unwrap().lines().filter(|line| is_waiter(line)).count() < count {
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// As long as each looked again now and then, one of sixty-four writers could find the lock taken for ten seconds, and fail.
+#[test]
+fn who_waits_for_the_lock_gets_it_in_turn() {
+    let (world, lock) = held();
+    thread::scope(|scope| {
+        for number in 1..=16 {
+            let world = &world;
+            scope.spawn(move || world.store_login("ghcr.io", &format!("user-{number}"), "secret").silent());
+            until_wait(world, number);
+        }
+        drop(lock);
+    });
+    world.get("ghcr.io").answers("ghcr.io", "user-16", "secret");
+}
