@@ -259,6 +259,10 @@ impl Store for AgeDir<'_> {
         }
         let lock = self.lock()?;
         let held = credential_files(&directory)?;
+        if held.is_empty() {
+            // Another removed it while this one waited, and its directory with it.
+            return Ok(false);
+        }
         for file in &held {
             files::remove(&file.path)?;
         }
@@ -268,7 +272,7 @@ impl Store for AgeDir<'_> {
         if std::fs::remove_dir(&directory).is_ok() {
             files::sync_directory(&self.root)?;
         }
-        Ok(!held.is_empty())
+        Ok(true)
     }
 
     fn list(&self) -> Result<Listing> {

@@ -26,6 +26,20 @@ fn until_wait(world: &World, count: usize) {
     }
 }
 
+/// The second found neither the login nor its directory, and could not sync that.
+#[test]
+fn two_erases_at_once_are_both_done() {
+    let (world, lock) = held();
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| world.coffer(&["erase"]).input("ghcr.io").run().silent());
+        }
+        until_wait(&world, 2);
+        drop(lock);
+    });
+    world.get("ghcr.io").misses();
+}
+
 /// As long as each looked again now and then, one of sixty-four writers could find the lock taken for ten seconds, and fail.
 #[test]
 fn who_waits_for_the_lock_gets_it_in_turn() {
