@@ -23,6 +23,7 @@ mod key_prompts;
 mod keyring_store;
 mod keys;
 mod kubelet;
+mod load;
 mod locks;
 mod migrate_bad_input;
 mod migrate_clients;

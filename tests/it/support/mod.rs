@@ -4,7 +4,10 @@ mod aws;
 mod aws_keys;
 mod bus;
 pub mod clients;
+pub mod crowd;
+mod dice;
 mod gnupg;
+pub mod history;
 pub mod keys;
 mod lived_in;
 mod machine;
@@ -17,6 +20,7 @@ mod world;
 
 pub use aws::{Asked, Aws, Reply};
 pub use bus::Bus;
+pub use dice::Dice;
 pub use gnupg::Pass;
 pub use lived_in::{LivedIn, SECRET, held, in_two_threads, lacks_nothing};
 pub use machine::{Machine, entry};
