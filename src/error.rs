@@ -179,6 +179,9 @@ pub enum Error {
     /// The OS keyring is there and locked, and was not unlocked in time.
     #[error("the OS keyring is locked")]
     KeyringLocked,
+    /// An item of the OS keyring that was there a moment ago. Not shown where looking again helps.
+    #[error("an item of the OS keyring has gone meanwhile")]
+    ItemGone,
     /// The OS keyring failed otherwise; says what it said.
     #[error("the OS keyring failed: {0}")]
     Keyring(String),
@@ -300,6 +303,7 @@ impl Error {
                 "start a Secret Service such as gnome-keyring in this session, or keep the key in a file: [age] key = \"file\"".into()
             }
             Self::KeyringLocked => "unlock the keyring (log in to the desktop, or gnome-keyring-daemon --unlock) and try again".into(),
+            Self::ItemGone => "try again; another program changes the keyring".into(),
             Self::Keyring(_) => "see whether secret-tool or seahorse can open the keyring".into(),
             Self::NoHelper(name) => format!("install docker-credential-{name}, or remove the rule that names it"),
             Self::Helper { name, .. } => format!("try it alone: echo SERVER | docker-credential-{name} get"),

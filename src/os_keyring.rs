@@ -43,7 +43,16 @@ mod secret_service {
         service: SecretService,
     }
 
-    /// An item that was found; nothing of it has been asked for.
+    /// What the service says of an item that is there no more; gnome-keyring uses the first two.
+    const GONE: [&str; 4] = [
+        "org.freedesktop.DBus.Error.UnknownMethod",
+        "org.freedesktop.DBus.Error.UnknownObject",
+        "org.freedesktop.DBus.Error.UnknownInterface",
+        "org.freedesktop.Secret.Error.NoSuchObject",
+    ];
+
+    /// An item that was found; nothing of it has been asked for. Asked for anything, it may have gone meanwhile:
+    /// [`Error::ItemGone`].
     pub struct Item<'a> {
         item: dbus_secret_service::Item<'a>,
         locked: bool,
@@ -95,9 +104,14 @@ mod secret_service {
     }
 
     impl Item<'_> {
+        /// What tells it from all other items that are there.
+        pub fn id(&self) -> String {
+            self.item.path.to_string()
+        }
+
         /// Which item of its service it is, and its login. Known of a locked item too.
         pub fn names(&self) -> Result<Names> {
-            let mut attributes = self.item.get_attributes().map_err(failure)?;
+            let mut attributes = self.item.get_attributes().map_err(item_failure)?;
             let user = attributes.remove("username").unwrap_or_default();
             Ok(Names { user, login: attributes.remove("login") })
         }
@@ -111,13 +125,15 @@ mod secret_service {
         /// What is kept in it. Unlocks it first, if that is allowed.
         pub fn secret(&self) -> Result<Zeroizing<Vec<u8>>> {
             self.unlock()?;
-            self.item.get_secret().map(Zeroizing::new).map_err(failure)
+            self.item.get_secret().map(Zeroizing::new).map_err(item_failure)
         }
 
-        /// Removes it. Unlocks it first, if that is allowed.
+        /// Removes it, if nobody else has. Unlocks it first, if that is allowed.
         pub fn delete(&self) -> Result<()> {
-            self.unlock()?;
-            self.item.delete().map_err(failure)
+            match self.unlock().and_then(|()| self.item.delete().map_err(item_failure)) {
+                Err(Error::ItemGone) => Ok(()),
+                deleted => deleted,
+            }
         }
 
         fn unlock(&self) -> Result<()> {
@@ -125,13 +141,20 @@ mod secret_service {
                 return Ok(());
             }
             deadline::waiting_for("the OS keyring to be unlocked");
-            self.item.unlock().map_err(failure)
+            self.item.unlock().map_err(item_failure)
         }
     }
 
     fn has_session_bus() -> bool {
         let named = env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some_and(|address| !address.is_empty());
         named || env::var_os("XDG_RUNTIME_DIR").is_some_and(|directory| Path::new(&directory).join("bus").exists())
+    }
+
+    fn item_failure(error: ServiceError) -> Error {
+        match &error {
+            ServiceError::Dbus(said) if said.name().is_some_and(|name| GONE.contains(&name)) => Error::ItemGone,
+            _ => failure(error),
+        }
     }
 
     fn failure(error: ServiceError) -> Error {
@@ -218,6 +241,11 @@ mod native {
     }
 
     impl Item<'_> {
+        /// What tells it from all other items that are there.
+        pub fn id(&self) -> String {
+            format!("{:?}", self.entry.get_specifiers())
+        }
+
         /// Which item of its service it is.
         pub fn names(&self) -> Result<Names> {
             let user = self.entry.get_specifiers().map(|(_, user)| user).unwrap_or_default();
@@ -234,15 +262,19 @@ mod native {
             self.entry.get_secret().map(Zeroizing::new).map_err(failure)
         }
 
-        /// Removes it.
+        /// Removes it, if nobody else has.
         pub fn delete(&self) -> Result<()> {
-            self.entry.delete_credential().map_err(failure)
+            match self.entry.delete_credential() {
+                Err(CoreError::NoEntry) => Ok(()),
+                deleted => deleted.map_err(failure),
+            }
         }
     }
 
     fn failure(error: CoreError) -> Error {
         match error {
             CoreError::NoStorageAccess(_) => Error::KeyringLocked,
+            CoreError::NoEntry => Error::ItemGone,
             other => Error::Keyring(one_line(&other.to_string())),
         }
     }

@@ -3,13 +3,17 @@
 //! Service `docker-credential-coffer` (with ` ecr` for tokens, ` aws` for sessions), user = the server key, login = the
 //! username, and as the secret the protocol's own JSON, so that the username is bound to it and comes back on every system.
 
-use std::time::SystemTime;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::{Held, Listing, Shelf, Store};
 use crate::credential::{Credential, Login};
 use crate::error::{Error, Result};
 use crate::os_keyring::{Item, Names, OsKeyring};
 use crate::server::ServerKey;
+
+/// How often a reader looks again when an item has gone under its hands.
+const LOOKS: usize = 10;
 
 /// Credentials as items of the OS keyring.
 pub struct Keyring {
@@ -32,14 +36,12 @@ impl Keyring {
 impl Store for Keyring {
     fn get(&self, server: &ServerKey) -> Result<Option<Credential>> {
         let keyring = OsKeyring::open(self.may_prompt)?;
-        let items = keyring.find(self.service, Some(server.name()))?;
-        newest(&items).map(|item| open(server, item)).transpose()
+        self.newest(&keyring, server, |item| open(server, item))
     }
 
     fn find(&self, server: &ServerKey) -> Result<Option<Held>> {
         let keyring = OsKeyring::open(false)?;
-        let items = keyring.find(self.service, Some(server.name()))?;
-        newest(&items).map(|item| name(item).map(|(_, held)| held)).transpose()
+        self.newest(&keyring, server, |item| name(item).map(|(_, held)| held))
     }
 
     fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()> {
@@ -47,11 +49,15 @@ impl Store for Keyring {
         let login = credential.username.as_str();
         let label = format!("{server} ({login}) in docker-credential-coffer");
         let secret = Login::to_json(server.name(), credential);
+        // What is there before, and no more: two that found each other's would each remove it, and leave none.
+        let replaced = keyring.find(self.service, Some(server.name()))?;
         keyring.put(self.service, server.name(), Some(login), &label, &secret)?;
         // Only now, so that a kill leaves two rather than none.
-        for item in keyring.find(self.service, Some(server.name()))? {
-            if item.names()?.login.is_some_and(|other| other != login) {
-                item.delete()?;
+        for item in replaced {
+            match item.names() {
+                Ok(names) if names.login.as_ref().is_some_and(|other| other != login) => item.delete()?,
+                Ok(_) | Err(Error::ItemGone) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -68,15 +74,17 @@ impl Store for Keyring {
 
     fn list(&self) -> Result<Listing> {
         let keyring = OsKeyring::open(false)?;
+        let mut named = HashMap::new();
+        let mut looks = 0..LOOKS;
+        // What has gone may have been replaced by an item that was not there yet.
+        while self.name_all(&keyring, &mut named)? && looks.next().is_some() {}
         let mut listing = Listing::default();
-        let mut items = keyring.find(self.service, None)?;
+        let mut items: Vec<_> = named.into_iter().collect();
         // The newest of two for one server comes last, and counts.
-        items.sort_by_cached_key(Item::modified);
-        for item in &items {
-            match name(item) {
-                Ok((server, held)) => {
-                    listing.held.insert(server, held);
-                }
+        items.sort_by_key(|(id, named)| (named.as_ref().map_or(None, |(_, held)| held.since), id.clone()));
+        for (_, named) in items {
+            match named {
+                Ok((server, held)) => drop(listing.held.insert(server, held)),
                 Err(error) => listing.broken.push(error),
             }
         }
@@ -84,11 +92,45 @@ impl Store for Keyring {
     }
 }
 
+impl Keyring {
+    /// Something of the item that was written last for a server; `None` if there is none.
+    fn newest<T>(
+        &self,
+        keyring: &OsKeyring,
+        server: &ServerKey,
+        ask: impl Fn(&Item) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut looks = 0..LOOKS;
+        loop {
+            let items = keyring.find(self.service, Some(server.name()))?;
+            match newest(&items).map(&ask).transpose() {
+                // A writer replaced it, or removed it, under our hands.
+                Err(Error::ItemGone) if looks.next().is_some() => {}
+                asked => return asked,
+            }
+        }
+    }
+
+    /// Names every item that is there and not yet among `named`. Whether one has gone before it could be.
+    fn name_all(&self, keyring: &OsKeyring, named: &mut HashMap<String, Result<(ServerKey, Held)>>) -> Result<bool> {
+        let mut has_gone = false;
+        for item in keyring.find(self.service, None)? {
+            if let Entry::Vacant(entry) = named.entry(item.id()) {
+                match name(&item) {
+                    Err(Error::ItemGone) => has_gone = true,
+                    said => drop(entry.insert(said)),
+                }
+            }
+        }
+        Ok(has_gone)
+    }
+}
+
 /// The item that was written last. With one alone, as nearly always, nothing is asked.
 fn newest<'a>(items: &'a [Item<'a>]) -> Option<&'a Item<'a>> {
     match items {
         [item] => Some(item),
-        items => items.iter().max_by_key(|item| item.modified().unwrap_or(SystemTime::UNIX_EPOCH)),
+        items => items.iter().max_by_key(|item| (item.modified(), item.id())),
     }
 }
 

@@ -11,9 +11,6 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::World;
 
-/// How many processes there are at a time.
-pub const CROWD: usize = 64;
-
 /// How long one may take. Every action ends within 20 s; a little is for a machine with too much to do.
 const LIMIT: Duration = Duration::from_secs(30);
 
@@ -48,10 +45,10 @@ pub struct Task {
     pub environment: Vec<(&'static str, String)>,
 }
 
-/// Calls the program with every task, [`CROWD`] at a time. The answers come in the order of the tasks.
-pub fn crowd(world: &World, tasks: &[Task]) -> Vec<Told> {
+/// Calls the program with every task, `at_once` at a time. The answers come in the order of the tasks.
+pub fn crowd(world: &World, tasks: &[Task], at_once: usize) -> Vec<Told> {
     let began = Instant::now();
-    let running: Vec<Mutex<Option<(Pid, Instant)>>> = (0..CROWD).map(|_| Mutex::new(None)).collect();
+    let running: Vec<Mutex<Option<(Pid, Instant)>>> = (0..at_once).map(|_| Mutex::new(None)).collect();
     let is_over = AtomicBool::new(false);
     let next = Mutex::new(0..tasks.len());
     let told: Vec<Mutex<Option<Told>>> = tasks.iter().map(|_| Mutex::new(None)).collect();

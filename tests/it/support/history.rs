@@ -118,7 +118,9 @@ impl<'a> History<'a> {
         let held = moment.held;
         loop {
             let mut possible = self.possible(&moment).into_iter();
-            let Some(number) = possible.find(|number| self.is_so(&self.deeds[*number].what, held)) else { return moment };
+            let Some(number) = possible.find(|number| self.is_so(&self.deeds[*number].what, held)) else {
+                return moment;
+            };
             moment = self.with(&moment, number, held);
         }
     }
@@ -153,7 +155,8 @@ impl<'a> History<'a> {
         let line = |number: usize| {
             let Deed { start, end, what } = &self.deeds[number];
             let mark = if moment.includes(number) { ' ' } else { '?' };
-            format!("{mark} {:10.4} – {:10.4} s  {what:?}\n", start.as_secs_f64(), end.as_secs_f64())
+            let what: String = format!("{what:?}").chars().take(60).collect();
+            format!("{mark} {:10.4} – {:10.4} s  {what}\n", start.as_secs_f64(), end.as_secs_f64())
         };
         let lines: String = around.map(line).collect();
         format!("it holds {:?}, and what is marked has no place after that:\n{lines}", moment.held)
@@ -194,7 +197,14 @@ mod tests {
             vec![(0, 9, Wrote(1)), (0, 9, Wrote(2)), (10, 11, Saw(1))],
             vec![(0, 9, Wrote(1)), (0, 9, Wrote(2)), (10, 11, Saw(2)), (12, 13, alice())],
             vec![(0, 9, Wrote(1)), (1, 8, Erased), (2, 3, Saw(1)), (4, 5, SawNothing)],
-            vec![(0, 9, Wrote(2)), (0, 9, Wrote(4)), (0, 9, Wrote(3)), (2, 8, alice()), (3, 4, Saw(3)), (10, 11, Saw(2))],
+            vec![
+                (0, 9, Wrote(2)),
+                (0, 9, Wrote(4)),
+                (0, 9, Wrote(3)),
+                (2, 8, alice()),
+                (3, 4, Saw(3)),
+                (10, 11, Saw(2)),
+            ],
         ] {
             assert_eq!(check(&deeds), Ok(()), "{deeds:?}");
         }
