@@ -159,7 +159,11 @@ pub fn erase(settings: &Settings, request: &str) -> Result<()> {
         Source::Store => store(settings).remove(&server).map(drop),
         Source::Ecr(_) => {
             let whole = server.whole_registry();
-            tokens(settings).remove(&whole)?;
+            // Waits for other writers, which the keeping of a token does not: a logout must not fail for them.
+            match settings.store {
+                StoreKind::Age => AgeDir::new(settings, Shelf::EcrTokens).patient().remove(&whole)?,
+                StoreKind::Keyring => tokens(settings).remove(&whole)?,
+            };
             store(settings).remove(&whole).map(drop)
         }
         Source::Helper(name) => helper::erase(name, request),

@@ -36,13 +36,26 @@ pub struct AgeDir<'a> {
     settings: &'a Settings,
     root: PathBuf,
     shelf: Shelf,
+    /// How long it waits for other writers.
+    patience: Duration,
     key: OnceCell<Key>,
 }
 
 impl<'a> AgeDir<'a> {
     /// The store of these settings for one kind of credential. Touches nothing.
     pub fn new(settings: &'a Settings, shelf: Shelf) -> Self {
-        Self { settings, root: root(settings, shelf), shelf, key: OnceCell::new() }
+        let patience = match shelf {
+            // What is kept there can be had again, sooner than by waiting.
+            Shelf::EcrTokens => TOKEN_PATIENCE,
+            Shelf::Logins | Shelf::AwsSessions => files::LOCK_LIMIT,
+        };
+        Self { settings, root: root(settings, shelf), shelf, patience, key: OnceCell::new() }
+    }
+
+    /// The same, waiting for other writers as long as anybody does: for what must not be left undone.
+    #[must_use]
+    pub fn patient(self) -> Self {
+        Self { patience: files::LOCK_LIMIT, ..self }
     }
 
     /// Makes what a first `put` would make: the directory, the key, and the list of recipients. The key is held by `holder`,
@@ -70,12 +83,7 @@ impl<'a> AgeDir<'a> {
         files::create_directory(&logins(self.settings))?;
         files::create_directory(&self.root)?;
         self.check()?;
-        let patience = match self.shelf {
-            // What is kept there can be had again, sooner than by waiting.
-            Shelf::EcrTokens => TOKEN_PATIENCE,
-            Shelf::Logins | Shelf::AwsSessions => files::LOCK_LIMIT,
-        };
-        Lock::acquire(self.settings.directory.join("lock"), patience)
+        Lock::acquire(self.settings.directory.join("lock"), self.patience)
     }
 
     /// Refuses a store that others could have written: anybody can encrypt to a recipient.

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::World;
+use crate::support::{Aws, World};
+
+const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
 /// A world with a login, and its lock, held.
 fn held() -> (World, File) {
@@ -53,4 +55,21 @@ fn who_waits_for_the_lock_gets_it_in_turn() {
         drop(lock);
     });
     world.get("ghcr.io").answers("ghcr.io", "user-16", "secret");
+}
+
+/// It waited half a second, as the keeping of a token does, and failed.
+#[test]
+fn a_logout_of_ecr_waits_as_any_other() {
+    let mut world = World::new();
+    let _aws = Aws::start(&mut world);
+    world.get(ECR).ok();
+    let lock = File::open(world.store().join("lock")).unwrap();
+    lock.lock().unwrap();
+    thread::scope(|scope| {
+        scope.spawn(|| world.coffer(&["erase"]).input(ECR).run().silent());
+        until_wait(&world, 1);
+        thread::sleep(Duration::from_millis(700));
+        drop(lock);
+    });
+    assert_eq!(world.coffer(&["list"]).run().ok(), "{}\n");
 }
