@@ -234,8 +234,10 @@ impl Store for AgeDir<'_> {
         let path = path_in(&directory, credential);
         files::write(&path, &encrypt(recipients.recipients(), &Login::to_json(server.name(), credential))?)?;
         // Only now, so that a kill leaves two rather than none.
-        remove_others(&directory, &path)?;
-        files::sync_directory(&directory)
+        if remove_others(&directory, &path)? {
+            files::sync_directory(&directory)?;
+        }
+        Ok(())
     }
 
     /// Sweeps and writes in the manner of `put`, but locks once and waits for the disk once.
@@ -256,7 +258,7 @@ impl Store for AgeDir<'_> {
         }
         batch.finish()?;
         // What a crash would leave of these is older than what counts.
-        replaced.iter().try_for_each(|path| remove_others(files::parent(path), path))
+        replaced.iter().try_for_each(|path| remove_others(files::parent(path), path).map(drop))
     }
 
     fn remove(&self, server: &ServerKey) -> Result<bool> {
@@ -274,12 +276,10 @@ impl Store for AgeDir<'_> {
         for file in &held {
             files::remove(&file.path)?;
         }
-        files::sync_directory(&directory)?;
         lock.sweep(&directory)?;
         // Stays if a stray file lies in it, which is not ours to remove.
-        if std::fs::remove_dir(&directory).is_ok() {
-            files::sync_directory(&self.root)?;
-        }
+        let is_gone = std::fs::remove_dir(&directory).is_ok();
+        files::sync_directory(if is_gone { &self.root } else { &directory })?;
         Ok(true)
     }
 
@@ -300,14 +300,14 @@ fn path_in(directory: &Path, credential: &Credential) -> PathBuf {
     directory.join(format!("{}.age", encode(&credential.username)))
 }
 
-/// Removes every other credential of a server.
-fn remove_others(directory: &Path, path: &Path) -> Result<()> {
-    for file in credential_files(directory)? {
-        if file.path != path {
-            files::remove(&file.path)?;
-        }
+/// Removes every other credential of a server. Whether there was any.
+fn remove_others(directory: &Path, path: &Path) -> Result<bool> {
+    let mut others = credential_files(directory)?;
+    others.retain(|file| file.path != path);
+    for other in &others {
+        files::remove(&other.path)?;
     }
-    Ok(())
+    Ok(!others.is_empty())
 }
 
 /// The credential, if the file says inside what its path says. Otherwise whoever can move files could have
