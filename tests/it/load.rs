@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
+use std::time::Instant;
 
 use serde_json::Value;
 
@@ -19,7 +20,7 @@ const CROWD: usize = 64;
 
 #[test]
 fn every_answer_over_one_store_can_be_put_in_order() {
-    let world = World::new();
+    let world = World::in_memory();
     // The key is made by the first of a crowd too.
     let held = Script::write(calls(3_000), 40, 12).run(&world, CROWD);
     is_all_there_is(&world, &held);
@@ -37,7 +38,7 @@ fn every_list_of_the_keyring_can_be_put_in_order() {
 }
 
 fn over_the_keyring(script: &Script, at_once: usize) {
-    let mut world = World::new();
+    let mut world = World::in_memory();
     world.config("store = \"keyring\"\n");
     let _bus = Bus::with_keyring(&mut world);
     script.run(&world, at_once);
@@ -149,7 +150,8 @@ impl Script {
     /// Asks all of it, and sees that everything went well and can have happened in some order. What is held at the end:
     /// `(server, username, secret)`.
     fn run(&self, world: &World, at_once: usize) -> Vec<(String, String, String)> {
-        let told = crowd(world, &self.tasks, at_once);
+        let began = Instant::now();
+        let told = crowd(world, &self.tasks, at_once, began);
         print_times(&format!("{at_once} at once"), &self.tasks, &told);
         let mut reading = Reading { script: self, deeds: vec![Vec::new(); self.keys.len()], wrong: Vec::new() };
         for (number, told) in told.iter().enumerate() {
@@ -162,11 +164,8 @@ impl Script {
             .chain(self.keys.iter().map(|key| ("get", key.clone())))
             .map(|(action, input)| Task { action, input, environment: Vec::new() })
             .collect();
-        let over = told.iter().map(|told| told.end).max().unwrap_or_default();
         let mut held = Vec::new();
-        for (number, mut told) in crowd(world, &last, 2).into_iter().enumerate() {
-            told.start += over;
-            told.end += over;
+        for (number, told) in crowd(world, &last, 2, began).into_iter().enumerate() {
             match last[number].action {
                 "get" => held.extend(reading.got(number - 2, &last[number].input, &told)),
                 "list" => reading.listed(&told),

@@ -24,6 +24,7 @@ mod keyring_store;
 mod keys;
 mod kubelet;
 mod load;
+mod load_ecr;
 mod locks;
 mod migrate_bad_input;
 mod migrate_clients;

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -36,6 +36,8 @@ pub struct Asked {
     pub token: String,
     /// The body.
     pub body: String,
+    /// When it had been read.
+    pub at: Instant,
 }
 
 /// The server. Ends with the test's process.
@@ -100,7 +102,12 @@ impl Aws {
 
     /// How many tokens it was asked for.
     pub fn calls(&self) -> usize {
-        self.asked().iter().filter(|asked| asked.operation.ends_with("GetAuthorizationToken")).count()
+        self.asked_for_tokens().len()
+    }
+
+    /// What it was asked for tokens. The first was answered `token-1`.
+    pub fn asked_for_tokens(&self) -> Vec<Asked> {
+        self.asked().into_iter().filter(|asked| asked.operation.ends_with("GetAuthorizationToken")).collect()
     }
 }
 
@@ -132,7 +139,10 @@ fn read_request(connection: &TcpStream) -> Option<Asked> {
     let mut reader = BufReader::new(connection);
     let (mut target, mut scope, mut token, mut length) = (String::new(), String::new(), String::new(), 0);
     let mut first = String::new();
-    reader.read_line(&mut first).ok()?;
+    // Nothing at all: whoever connected has given up.
+    if reader.read_line(&mut first).ok()? == 0 {
+        return None;
+    }
     for line in reader.by_ref().lines() {
         let line = line.ok()?;
         if line.is_empty() {
@@ -160,7 +170,7 @@ fn read_request(connection: &TcpStream) -> Option<Asked> {
         let action = body.strip_prefix("Action=").map(|action| action.split('&').next().unwrap_or_default());
         target = action.or(first.split(' ').nth(1)).unwrap_or_default().into();
     }
-    Some(Asked { operation: target, scope, token, body })
+    Some(Asked { operation: target, scope, token, body, at: Instant::now() })
 }
 
 /// Status and body, or silence.
