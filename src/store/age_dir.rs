@@ -176,7 +176,19 @@ impl<'a> AgeDir<'a> {
 
     /// Server and username of what lies in a server's directory; `None` if nothing does.
     fn name(&self, directory: &Path) -> Result<Option<(ServerKey, Held)>> {
-        let Some(file) = newest(credential_files(directory)?) else { return Ok(None) };
+        let mut looks = 0..LOOKS;
+        loop {
+            let Some(file) = newest(credential_files(directory)?) else { return Ok(None) };
+            match self.name_of(directory, &file)? {
+                // A writer put another in its place: what is gone is the file, not the login.
+                None if looks.next().is_some() => {}
+                named => return Ok(named),
+            }
+        }
+    }
+
+    /// Server and username of one file; `None` if it has gone before it could be opened for them.
+    fn name_of(&self, directory: &Path, file: &CredentialFile) -> Result<Option<(ServerKey, Held)>> {
         let stray = || Error::BadFile { path: file.path.clone(), problem: "is not where a credential would be".into() };
         let directory = directory.file_name().and_then(|name| name.to_str()).ok_or_else(stray)?;
         let (server, username) = match (decode(directory), decode(&file.stem)) {

