@@ -12,21 +12,21 @@
 #[allow(dead_code, unused_imports)]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
+mod turns;
 
 use std::env;
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use support::{Aws, Bus, Server, World, free_port, login};
+use turns::{Answer, Entrant, Step, entrant, installed, print_medians, race, step};
 
 const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
 const PASS: &str = "docker-credential-pass";
@@ -35,9 +35,6 @@ const ECR_LOGIN: &str = "docker-credential-ecr-login";
 
 /// How many rounds are run. Slow entrants take part only in every n-th.
 const ROUNDS: usize = 300;
-
-/// Turns of each entrant before the first that counts: files get cached, agents get started.
-const WARM_UP: usize = 3;
 
 /// How many credentials each store holds.
 const HELD: usize = 20;
@@ -127,117 +124,12 @@ fn main() {
     entrants.push(entrant(AMONG_MANY, 1, vec![get(&many, Path::new(COFFER), 0)]));
     entrants.extend(ecr.entrants());
 
-    for entrant in &mut entrants {
-        entrant.steps.iter_mut().for_each(Step::check);
-        for _ in 0..WARM_UP {
-            entrant.turn();
-        }
-    }
-    race(&mut entrants);
+    race(&mut entrants, ROUNDS);
     print_medians(&entrants);
     print_goals(&entrants, &files.0);
 }
 
-// ---- Entrants ----
-
-/// What is timed: one process, or several in a row.
-struct Entrant {
-    name: &'static str,
-    /// It takes part in every n-th round.
-    every: usize,
-    steps: Vec<Step>,
-    times: Vec<Duration>,
-}
-
-fn entrant(name: &'static str, every: usize, steps: Vec<Step>) -> Entrant {
-    Entrant { name, every, steps, times: Vec::new() }
-}
-
-impl Entrant {
-    /// All its processes, one after the other.
-    fn turn(&mut self) -> Duration {
-        self.steps.iter_mut().map(Step::turn).sum()
-    }
-
-    /// The value below which this part of the times lies, in milliseconds.
-    fn quantile(&self, part: f64) -> f64 {
-        let mut times = self.times.clone();
-        times.sort();
-        let last = times.len() - 1;
-        times[(last as f64 * part).round() as usize].as_secs_f64() * 1e3
-    }
-
-    fn median(&self) -> f64 {
-        self.quantile(0.5)
-    }
-}
-
-/// One process.
-struct Step {
-    command: Command,
-    /// The file that is its standard input: nothing has to be written while the clock runs.
-    input: PathBuf,
-    expected: Answer,
-}
-
-/// What a process has to answer.
-enum Answer {
-    /// This, and exit code 0.
-    Json(Value),
-    /// That it holds nothing, in the words that clients compare.
-    Miss,
-    /// No word, and exit code 0.
-    Nothing,
-}
-
-impl Answer {
-    fn code(&self) -> i32 {
-        i32::from(matches!(self, Self::Miss))
-    }
-
-    fn is(&self, output: &[u8]) -> bool {
-        match self {
-            Self::Json(expected) => serde_json::from_slice::<Value>(output).is_ok_and(|value| value == *expected),
-            Self::Miss => output == b"credentials not found in native keychain\n",
-            Self::Nothing => output.is_empty(),
-        }
-    }
-}
-
-/// A process in a world. `program` is a whole path: to search for it is no part of what is measured.
-fn step(world: &World, program: &Path, argument: &str, request: &str, expected: Answer) -> Step {
-    let input = world.path("run").join(format!("request {request}"));
-    fs::write(&input, request).unwrap();
-    let mut command = world.command(program);
-    command.args(Some(argument).filter(|argument| !argument.is_empty()));
-    Step { command, input, expected }
-}
-
-impl Step {
-    fn open_input(&mut self) {
-        self.command.stdin(File::open(&self.input).unwrap());
-    }
-
-    /// Runs it once, to see that it answers as it should.
-    fn check(&mut self) {
-        self.open_input();
-        let output = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).output();
-        let output = output.unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
-        let is_right = output.status.code() == Some(self.expected.code()) && self.expected.is(&output.stdout);
-        assert!(is_right, "{:?} with {:?} answers wrong: {output:?}", self.command, self.input);
-        self.command.stdout(Stdio::null()).stderr(Stdio::null());
-    }
-
-    /// From the spawn to the end of the wait.
-    fn turn(&mut self) -> Duration {
-        self.open_input();
-        let started = Instant::now();
-        let status = self.command.spawn().unwrap().wait().unwrap();
-        let took = started.elapsed();
-        assert_eq!(status.code(), Some(self.expected.code()), "{:?} with {:?}", self.command, self.input);
-        took
-    }
-}
+// ---- Steps ----
 
 /// A `get` of the n-th credential.
 fn get(world: &World, program: &Path, number: usize) -> Step {
@@ -562,43 +454,6 @@ fn parallel_calls() -> usize {
 }
 
 // ---- The run and its tables ----
-
-/// Where a program is.
-fn installed(name: &str) -> PathBuf {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path).map(|directory| directory.join(name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not installed; see docs/performance.md"))
-}
-
-/// Everybody's turns, each round in another order: whoever runs after a large program finds the caches cold,
-/// and that must not always be the same. The orders are alike in every run.
-fn race(entrants: &mut [Entrant]) {
-    for round in 0..ROUNDS {
-        let mut running: Vec<_> = entrants.iter_mut().filter(|entrant| round % entrant.every == 0).collect();
-        running.sort_by_cached_key(|entrant| hash(&(round, entrant.name)));
-        for entrant in running {
-            let took = entrant.turn();
-            entrant.times.push(took);
-        }
-    }
-}
-
-fn hash(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn print_medians(entrants: &[Entrant]) {
-    let floor = entrants[0].median();
-    println!("| process | median, ms | middle half, ms | × {FLOOR} | turns |");
-    println!("| --- | ---: | ---: | ---: | ---: |");
-    for entrant in entrants {
-        let (low, median, high) = (entrant.quantile(0.25), entrant.median(), entrant.quantile(0.75));
-        let (name, ratio, turns) = (entrant.name, median / floor, entrant.times.len());
-        println!("| {name} | {median:.2} | {low:.2} – {high:.2} | {ratio:.1} | {turns} |");
-    }
-}
 
 fn print_goals(entrants: &[Entrant], world: &World) {
     println!("\n| work | goal | measured | met |\n| --- | --- | ---: | --- |");
