@@ -12,6 +12,7 @@
 #[allow(dead_code, unused_imports)]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
+#[allow(dead_code)]
 mod turns;
 
 use std::env;

@@ -25,7 +25,7 @@ const TEMPORARY: &str = ".coffer-";
 const RANDOM: usize = 16;
 
 /// How long a writer waits for another one.
-pub const LOCK_LIMIT: Duration = Duration::from_secs(10);
+pub const LOCK_LIMIT: Duration = Duration::from_secs(15);
 
 /// From so many files on, it is cheaper to wait once for the whole file system, other programs' files and all.
 #[cfg(target_os = "linux")]

@@ -141,7 +141,7 @@ pub fn race(entrants: &mut [Entrant], rounds: usize) {
     }
     for round in 0..rounds {
         let mut running: Vec<_> = entrants.iter_mut().filter(|entrant| round % entrant.every == 0).collect();
-        running.sort_by_cached_key(|entrant| hash(&(round, entrant.name)));
+        running.sort_by_cached_key(|entrant| hash(&(round, &entrant.name)));
         for entrant in running {
             let took = entrant.turn();
             entrant.times.push(took);
