@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::support::crowd::{Task, Told, calls, crowd, print_times};
+use crate::support::crowd::{Task, Told, calls, crowd, print_times, say};
 use crate::support::history::{Deed, History, What};
 use crate::support::{Bus, Dice, World, login};
 
@@ -108,7 +108,7 @@ struct Script {
 impl Script {
     /// `others` more places that are all alike; of a hundred calls, `lists` are for everything.
     fn write(count: usize, others: usize, lists: usize) -> Self {
-        println!("seed {SEED:#x}");
+        say(&format!("seed {SEED:#x}"));
         let mut keys: Vec<String> = PLACES.iter().map(|place| place.key.into()).collect();
         keys.extend((0..others).map(|number| format!("registry-{number}.example.com")));
         let numbers: HashMap<&str, usize> =

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::crowd::{Task, Told, calls, crowd, print_times};
+use crate::support::crowd::{Task, Told, calls, crowd, print_times, say};
 use crate::support::{Asked, Aws, Dice, Reply, World, login};
 
 const SEED: u64 = 0x00EC_12ED;
@@ -60,7 +60,7 @@ fn no_token_is_expired_or_anothers_and_none_is_asked_for_twice() {
     }
     reading.nobody_asks_twice(&requests, &told);
     let Reading { minted, unkept, wrong, .. } = reading;
-    println!("{} tokens were minted, of which {} could not be kept", minted.len(), unkept.len());
+    say(&format!("{} tokens were minted, of which {} could not be kept", minted.len(), unkept.len()));
     let some: String = wrong.iter().take(8).map(|wrong| wrong.chars().take(700).collect::<String>() + "\n").collect();
     assert!(wrong.is_empty(), "seed {SEED:#x}: {} went wrong, such as\n{some}", wrong.len());
     assert!(world.files_with(&world.home(), "token-1").is_empty());

@@ -113,10 +113,16 @@ pub fn calls(usual: usize) -> usize {
     std::env::var("COFFER_LOAD").map_or(usual, |number| number.parse().expect("COFFER_LOAD is a number"))
 }
 
+/// A line for whoever looks at the output of a test.
+#[allow(clippy::print_stdout)]
+pub fn say(line: &str) {
+    println!("{line}");
+}
+
 /// What the calls took, for whoever looks at the output of a test.
 pub fn print_times(what: &str, tasks: &[Task], told: &[Told]) {
     let took = told.iter().map(|told| told.end).max().unwrap_or_default().as_secs_f64();
-    println!("{what}: {} calls in {took:.1} s", told.len());
+    say(&format!("{what}: {} calls in {took:.1} s", told.len()));
     let mut actions: Vec<_> = tasks.iter().map(|task| task.action).collect();
     actions.sort_unstable();
     actions.dedup();
@@ -125,12 +131,12 @@ pub fn print_times(what: &str, tasks: &[Task], told: &[Told]) {
         let mut times: Vec<_> = of_this.map(|(_, told)| told.end - told.start).collect();
         times.sort();
         let at = |part: usize| times[(times.len() - 1) * part / 100].as_secs_f64() * 1e3;
-        println!(
+        say(&format!(
             "{action:>6} {:6}: median {:7.1} ms, 99 % {:7.1} ms, longest {:7.1} ms",
             times.len(),
             at(50),
             at(99),
             at(100)
-        );
+        ));
     }
 }
