@@ -11,6 +11,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use secrecy::ExposeSecret;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
@@ -19,6 +21,7 @@ use crate::credential::{Credential, Login, read_wiped};
 use crate::deadline;
 use crate::error::{Error, Result, one_line};
 use crate::rule::HelperName;
+use crate::search_path;
 
 /// How long a helper may take. Below the limit of the process, so that the error can name it.
 pub const LIMIT: Duration = Duration::from_secs(15);
@@ -31,6 +34,9 @@ const MAX_ANSWER: usize = 8 << 20;
 
 /// The most that is quoted of a helper's error, in characters.
 const MAX_QUOTE: usize = 300;
+
+/// What is said of a helper that failed and whose words cannot be quoted.
+const SPEECHLESS: &str = "it failed without a message";
 
 /// The helper's credential for a server, in the client's own spelling; `None` if it has none.
 pub fn get(name: &HelperName, server: &str) -> Result<Option<Credential>> {
@@ -63,6 +69,10 @@ pub fn list(name: &HelperName) -> Result<Vec<String>> {
 pub fn store(name: &HelperName, server: &str, credential: &Credential) -> Result<()> {
     match run(name, "store", &Login::to_json(server, credential))? {
         Answer::Done(_) => Ok(()),
+        // Any part of what it was given may be a secret, in whatever encoding.
+        Answer::Failed(message) if repeats(&message, credential.secret.expose_secret()) => {
+            Err(failed(name, SPEECHLESS))
+        }
         Answer::Failed(message) => Err(failed(name, &message)),
     }
 }
@@ -83,6 +93,26 @@ enum Answer {
     Failed(String),
 }
 
+/// Whether a message repeats a secret, or a line of one, in clear, as JSON has it, or in base64.
+fn repeats(message: &str, secret: &str) -> bool {
+    let whole = secret.trim();
+    let json = serde_json::to_string(whole).map(Zeroizing::new).unwrap_or_default();
+    let parts = whole.lines().map(str::trim).chain([json.trim_matches('"')]);
+    let is_clear = parts.filter(|part| !part.is_empty()).any(|part| message.contains(part));
+    is_clear || holds_base64(message, secret) || holds_base64(message, json.trim_matches('"'))
+}
+
+/// Whether a message has the middle of a secret's base64, wherever in what was encoded the secret stood.
+fn holds_base64(message: &str, secret: &str) -> bool {
+    (0..3).any(|shift| {
+        let shifted = Zeroizing::new(format!("{}{secret}", &"   "[..shift]));
+        let encoded = Zeroizing::new(STANDARD_NO_PAD.encode(shifted.as_bytes()));
+        // Only whole groups that hold nothing but the secret.
+        let (start, end) = (if shift == 0 { 0 } else { 4 }, shifted.len() / 3 * 4);
+        end > start && message.contains(&encoded[start..end])
+    })
+}
+
 fn failed(name: &HelperName, message: &str) -> Error {
     Error::Helper { name: name.as_str().into(), message: message.into() }
 }
@@ -92,7 +122,10 @@ fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
     if env::var_os(VIA).is_some() {
         return Err(failed(name, "it leads back to docker-credential-coffer"));
     }
-    let mut child = Command::new(format!("docker-credential-{}", name.as_str()))
+    // Not by the name alone: the system would look in relative directories of the PATH too, which are somebody else's wherever
+    // the client was called in a directory of somebody else's.
+    let program = search_path::find(&format!("docker-credential-{}", name.as_str()));
+    let mut child = Command::new(program.ok_or_else(|| Error::NoHelper(name.as_str().into()))?)
         .arg(action)
         .env(VIA, name.as_str())
         .stdin(Stdio::piped())
@@ -104,6 +137,12 @@ fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
         })?;
     let started = Instant::now();
     let output = converse(&mut child, input);
+    if output.as_ref().is_some_and(|output| output.len() == MAX_ANSWER) {
+        // It would wait to be read, and be waited for.
+        let _ = child.kill();
+        let _ = child.wait();
+        return Err(failed(name, "its answer does not end"));
+    }
     let status = end(&mut child, started).map_err(|error| failed(name, &error.to_string()))?;
     let output = output.ok_or_else(|| failed(name, &format!("no answer within {} s", LIMIT.as_secs())))?;
     if status.success() { Ok(Answer::Done(output)) } else { Ok(Answer::Failed(quotable(&output))) }
@@ -138,8 +177,9 @@ fn converse(child: &mut Child, input: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 /// and so a secret.
 fn quotable(output: &[u8]) -> String {
     let text = one_line(&String::from_utf8_lossy(output));
-    if text.is_empty() || text.starts_with(['{', '[']) {
-        return "it failed without a message".into();
+    let is_answer = text.starts_with(['{', '[']) || text.to_ascii_lowercase().contains("\"secret\"");
+    if text.is_empty() || is_answer {
+        return SPEECHLESS.into();
     }
     text.chars().take(MAX_QUOTE).collect()
 }

@@ -137,13 +137,34 @@ impl Document {
         let mistake = |span: Option<Range<usize>>, message: &str| Error::Config {
             path: path.into(),
             line: line_of(bytes, span.map_or(0, |span| span.start)),
-            message: one_line(message),
+            message: told(message),
         };
         let document: Self = toml::from_str(text).map_err(|error| mistake(error.span(), error.message()))?;
         for rule in &document.registry {
             rule.get_ref().check().map_err(|message| mistake(Some(rule.span()), message))?;
         }
         Ok(document)
+    }
+}
+
+/// What is wrong with a line, without the value that stands there: somebody may have taken the line for a place of secrets.
+/// The name of a key is told if it looks like one.
+fn told(message: &str) -> String {
+    let unknown = |kind: &str| message.strip_prefix(kind).and_then(|rest| rest.rsplit_once("`, expected "));
+    let is_name = |name: &str| name.len() <= 24 && name.bytes().all(|c| c.is_ascii_lowercase() || b"-_".contains(&c));
+    if let Some((name, expected)) = unknown("unknown field `") {
+        let name = if is_name(name) { format!(" `{name}`") } else { String::new() };
+        return one_line(&format!("unknown field{name}, expected {expected}"));
+    }
+    if let Some((_, expected)) = unknown("unknown variant `") {
+        return one_line(&format!("unknown value, expected {expected}"));
+    }
+    match message.rsplit_once(", expected ") {
+        Some((what, expected)) if what.starts_with("invalid type: ") || what.starts_with("invalid value: ") => {
+            let kind = what.split(['`', '"']).next().unwrap_or_default().trim_end();
+            one_line(&format!("{kind}, expected {expected}"))
+        }
+        _ => one_line(message),
     }
 }
 
@@ -274,9 +295,9 @@ anonymous = "empty"
     #[test]
     fn every_mistake_names_its_line() {
         for (text, line, word) in [
-            ("store = \"vault\"", 1, "vault"),
+            ("store = \"vault\"", 1, "unknown value, expected `age` or `keyring`"),
             ("\n\nstorage = 1", 3, "storage"),
-            ("[age]\nkey = \"tpm\"", 2, "tpm"),
+            ("[age]\nkey = \"tpm\"", 2, "expected `keyring` or `file`"),
             ("[age]\nkye = \"file\"", 2, "kye"),
             ("[ecr]\n\ntimeout = \"soon\"", 3, "span of time"),
             ("[ecr]\ntimeout = \"0s\"", 2, "span of time"),
@@ -303,6 +324,37 @@ anonymous = "empty"
             let Error::Config { line: found, message, .. } = &error else { panic!("{error}") };
             assert_eq!(*found, line, "{text}: {message}");
             assert!(message.contains(word) && !message.contains('\n'), "{text}: {message}");
+        }
+    }
+
+    /// A key pasted where its holder is named, a password under a name of the user's own making.
+    #[test]
+    fn no_mistake_quotes_a_value() {
+        for text in [
+            "store = \"S3CRET\"",
+            "store = \"S3CRET`, expected x\"",
+            "store = S3CRET",
+            "store = \"S3CRET",
+            "S3CRET",
+            "S3CRET = 1",
+            "\"S3CRET\" = 1",
+            "[S3CRET]",
+            "[age]\nkey = \"AGE-SECRET-KEY-1S3CRET\"",
+            "[age]\nkey = [\"S3CRET\"]",
+            "[age]\nunlock-for = \"S3CRET\"",
+            "[ecr]\ncache = \"S3CRET\"",
+            "[ecr]\ncache = \"\\\"S3CRET, expected x\"",
+            "[ecr]\ntimeout = \"S3CRET\"",
+            "registry = \"S3CRET\"",
+            "[[registry]]\nmatch = \"https://u:S3CRET@h\"",
+            "[[registry]]\nmatch = \"a\"\nhelper = \"S3CRET \"",
+            "[[registry]]\nmatch = \"a\"\nanonymous = \"S3CRET\"",
+            "[[registry]]\nmatch = \"a\"\necr = \"S3CRET\"",
+            "[[registry]]\nmatch = \"a\"\nS3CRET = \"S3CRET\"",
+            "[[registry]]\nmatch = \"a\"\nhelper = \"b\"\nprofile = \"S3CRET\"",
+        ] {
+            let error = parse(text).unwrap_err().to_string();
+            assert!(!error.contains("S3CRET"), "{text}: {error}");
         }
     }
 }

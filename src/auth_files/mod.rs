@@ -151,16 +151,13 @@ impl Finding {
     }
 }
 
-/// An entry's name as it may be told. Whoever wrote `https://user:password@host` there meant no name.
+/// An entry's name as it may be told. Whoever wrote `https://user:password@host` there meant no name, and a token may stand in
+/// either place. No name of a server holds an `@`, so the last one counts, whatever a password has before it.
 pub fn shown(key: &str) -> String {
     let start = key.find("://").map_or(0, |at| at + 3);
-    let end = key[start..].find('/').map_or(key.len(), |at| start + at);
-    match key[start..end].rfind('@').map(|at| start + at) {
-        Some(at) if key[start..at].contains(':') => {
-            let user = key[start..at].split(':').next().unwrap_or_default();
-            format!("{}{user}:***{}", &key[..start], &key[at..])
-        }
-        _ => key.to_owned(),
+    match key[start..].rsplit_once('@') {
+        Some((_, host)) => format!("{}***@{host}", &key[..start]),
+        None => key.to_owned(),
     }
 }
 

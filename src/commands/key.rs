@@ -182,6 +182,13 @@ fn change(
 /// The identity file of a plugin, or a line of one, with the recipient beside it.
 fn of_plugin(identity: &str, recipient: Option<&str>) -> Result<Identities> {
     let refused = |message: &str, cure: &str| Error::Command { message: message.into(), cure: cure.into() };
+    // As a path, it would be quoted.
+    if identity.to_ascii_uppercase().contains("AGE-SECRET-KEY-") {
+        return Err(refused(
+            "that is a key itself, not an identity of a plugin",
+            "replace that key: a command line is no secret",
+        ));
+    }
     let is_line = identity.to_ascii_uppercase().starts_with("AGE-PLUGIN-");
     let path = PathBuf::from(identity);
     let mut text = if is_line {

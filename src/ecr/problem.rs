@@ -73,9 +73,13 @@ fn unfold(error: &(dyn Error + 'static)) -> (Vec<String>, Option<(String, String
     (causes, said)
 }
 
-/// A cause up to where the SDK quotes the request that it was about: its body can be a code, or a web identity's token.
+/// A cause up to where the SDK quotes the request that it was about, whose body can be a code or a web identity's token; a value
+/// of a reply that is not of its type; or what a `credential_process` said beside its answer.
 fn without_request(text: &str) -> String {
-    let end = ["Request {", "SdkBody", "to request"].iter().filter_map(|mark| text.find(mark)).min();
+    let end = ["Request {", "SdkBody", "to request", ". Stderr:", ": failed to parse"]
+        .iter()
+        .filter_map(|mark| text.find(mark))
+        .min();
     text[..end.unwrap_or(text.len())].trim_end_matches([' ', '`', ':']).to_owned()
 }
 

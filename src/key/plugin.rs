@@ -36,8 +36,10 @@ pub fn failure<T: ToString>(errors: &[T]) -> Error {
     Error::Plugin(said(&errors.first().map_or_else(|| "without a word".into(), ToString::to_string)))
 }
 
-fn said(text: &str) -> String {
-    prompt::shown(text, MAX_SAID)
+/// What age, or a plugin through it, says, in plain text. age puts marks of direction around names, which are not seen.
+pub fn said(text: &str) -> String {
+    let seen: String = text.chars().filter(|c| !matches!(c, '\u{2066}'..='\u{2069}')).collect();
+    prompt::shown(&seen, MAX_SAID)
 }
 
 /// Who a plugin talks to.

@@ -70,11 +70,9 @@ impl Ask {
     }
 }
 
-/// Text of somebody else's as a person may be shown it: on one line, so many characters at most, and without those that turn
-/// the direction of the rest.
+/// Text of somebody else's as a person may be shown it: on one line, and so many characters at most.
 pub fn shown(text: &str, limit: usize) -> String {
-    let turns = |c: &char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    one_line(text).chars().filter(|c| !turns(c)).take(limit).collect()
+    one_line(text).chars().take(limit).collect()
 }
 
 /// Opens something with a passphrase: asks for it, and again where `open` says that it is wrong. `file` is what it opens.
@@ -178,6 +176,11 @@ fn turn(settings: &Settings, ask: &Ask, file: &Path) -> Result<Option<Lock>> {
     }
 }
 
+/// That an input has ended is no failure.
+fn nothing_more(error: io::Error) -> io::Result<usize> {
+    if error.kind() == io::ErrorKind::UnexpectedEof { Ok(0) } else { Err(error) }
+}
+
 /// One line of standard input, unless that is a terminal or has ended. More lines stay for who asks next.
 fn from_standard_input() -> Result<Option<SecretString>> {
     let input = io::stdin();
@@ -189,7 +192,7 @@ fn from_standard_input() -> Result<Option<SecretString>> {
     let mut line = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE));
     let mut byte = Zeroizing::new([0]);
     loop {
-        match input.read(&mut *byte).map_err(failed)? {
+        match input.read_exact(&mut *byte).map(|()| 1).or_else(nothing_more).map_err(failed)? {
             0 if line.is_empty() => return Ok(None),
             0 => break,
             _ if byte[0] == b'\n' => break,

@@ -43,7 +43,9 @@ pub fn ask_coffer(settings: &Settings, file: &AuthFile, edit: &mut Edit, is_told
     }
     let old = file.creds_store().filter(|old| *old != NAME);
     for ((helper, registry), is_given) in &given.answers {
-        if Some(helper.as_str()) == old && !is_given {
+        // What is no server's name no client asks for, and it may hold a password.
+        let is_name = registry.parse::<ServerKey>().is_ok();
+        if Some(helper.as_str()) == old && !is_given && is_name {
             // What it did not give, it goes on answering.
             edit.helpers.push((registry.clone(), Some(helper.clone())));
         }

@@ -166,7 +166,7 @@ impl Planner<'_> {
                 .push((spelling, format!("{error}; when it works: docker-credential-coffer migrate --from {helper}")));
         }
         let file: PathBuf = format!("docker-credential-{helper}").into();
-        let left = refused.into_iter().map(|(key, reason)| Left { file: file.clone(), key, reason, is_failure: true });
+        let left = refused.into_iter().map(|(key, reason)| Left::of(&file, &key, reason, true));
         self.report.left.extend(left);
     }
 
@@ -181,7 +181,8 @@ impl Planner<'_> {
             match (finding.content.clone(), file.treatment()) {
                 (Content::Login(credential, note), treatment) if treatment != Treatment::Report => {
                     if let Some(note) = note {
-                        self.report.notes.push(format!("{}: {}: {note}", file.location.path.display(), finding.key));
+                        let key = auth_files::shown(&finding.key);
+                        self.report.notes.push(format!("{}: {key}: {note}", file.location.path.display()));
                     }
                     match finding.key.parse::<ServerKey>() {
                         Ok(_) if finding.key.contains('*') => {

@@ -62,6 +62,7 @@ fn helpers() -> Vec<Check> {
     for file in files() {
         let path = file.location.path.display();
         for (registry, helper) in file.helpers() {
+            let registry = auth_files::shown(registry);
             if helper.is_empty() {
                 let detail = format!("{path} turns helpers off for {registry}, so its login stays in plaintext");
                 checks.push(Check::bad(

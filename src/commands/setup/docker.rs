@@ -2,7 +2,7 @@
 
 use super::super::{migrate, tell};
 use super::Step;
-use crate::auth_files::{AuthFile, Content, Edit, Location};
+use crate::auth_files::{self, AuthFile, Content, Edit, Location};
 use crate::error::{Error, Result};
 use crate::foreign_file::Change;
 use crate::migration::{self, NAME, Plan, Scope};
@@ -84,6 +84,6 @@ fn at_stake(file: &AuthFile) -> Option<String> {
     }
     let findings = file.findings();
     let logins = findings.iter().filter(|finding| matches!(finding.content, Content::Login(..)));
-    let names: Vec<_> = logins.map(|finding| finding.key.as_str()).collect();
+    let names: Vec<_> = logins.map(|finding| auth_files::shown(&finding.key)).collect();
     (!names.is_empty()).then(|| format!("logins are kept in plaintext: {}", names.join(", ")))
 }

@@ -11,6 +11,7 @@ pub mod history;
 pub mod keys;
 mod lived_in;
 mod machine;
+pub mod marker;
 mod moto;
 mod registry;
 pub mod scripted;
