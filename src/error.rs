@@ -136,6 +136,9 @@ pub enum Error {
     /// age refuses to write for these recipients together.
     #[error("the recipients cannot be written for together: post-quantum ones stand among themselves alone")]
     Incompatible,
+    /// A file's header for so many would be longer than is ever read. Each post-quantum one takes as much as fifteen others.
+    #[error("{0} recipients are more than can be written for together")]
+    TooManyRecipients(usize),
     /// The key file is there, and is of no use; says why, never what it holds.
     #[error("{} {problem}", path.display())]
     UnusableKey {
@@ -290,6 +293,7 @@ impl Error {
             Self::NotARecipient(path) => {
                 format!("bring back the key that the store was made with, or add this one's recipient to {}", path.display())
             }
+            Self::TooManyRecipients(_) => "remove some from .age-recipients, beside the credentials".into(),
             Self::Incompatible => "see docker-credential-coffer recipients list, and remove one".into(),
             Self::UnusableKey { .. } | Self::NotIdentities { .. } => "bring back the key that was there, or name it with COFFER_IDENTITY_FILE".into(),
             Self::Locked { .. } => "unlock it in a terminal: docker-credential-coffer unlock".into(),
@@ -331,8 +335,19 @@ fn file_hint(source: &io::Error) -> Option<String> {
     Some(hint.into())
 }
 
-/// One line of plain text: control characters, line breaks among them, become spaces.
+/// One line of plain text: control characters, line breaks among them, become spaces, and what cannot be seen but changes what
+/// is seen shows as U+FFFD.
 pub fn one_line(text: &str) -> String {
-    let plain: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    plain.trim().to_owned()
+    let plain = text.chars().map(|c| match c {
+        _ if c.is_control() => ' ',
+        _ if deceives(c) => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    });
+    plain.collect::<String>().trim().to_owned()
+}
+
+/// Whether a character is invisible, breaks the line or turns the direction of what follows: one name could look like another.
+fn deceives(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }

@@ -345,6 +345,26 @@ fn is_temporary(entry: &fs::DirEntry) -> bool {
     random.is_some_and(|random| random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric))
 }
 
+/// A lock file, made if it is not there.
+fn open_lock(path: &Path) -> Result<File> {
+    // A link would have another file's mode and owner set, and opening a FIFO would wait for its reader.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).custom_flags(flags).open(path);
+    let file = file.map_err(Error::file("open", path))?;
+    let metadata = file.metadata().map_err(Error::file("examine", path))?;
+    if !metadata.is_file() {
+        return Err(Error::BadFile { path: path.into(), problem: "is not a regular file".into() });
+    }
+    // Another name of it may be another's file.
+    if metadata.nlink() == 1 {
+        // The umask may have taken even the owner's bits away.
+        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(Error::file("set the mode of", path))?;
+        adopt(&file, parent(path)).map_err(Error::file("set the owner of", path))?;
+    }
+    Ok(file)
+}
+
 /// Waits for a lock for as long as it takes.
 fn lock(file: &File) -> io::Result<()> {
     loop {
@@ -364,16 +384,7 @@ pub struct Lock {
 impl Lock {
     /// Waits up to `limit` for the lock file at `path`, which is made if it is not there.
     pub fn acquire(path: PathBuf, limit: Duration) -> Result<Self> {
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(Error::file("open", &path))?;
-        // The umask may have taken even the owner's bits away.
-        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(Error::file("set the mode of", &path))?;
-        adopt(&file, parent(&path)).map_err(Error::file("set the owner of", &path))?;
+        let file = open_lock(&path)?;
         match file.try_lock() {
             Ok(()) => return Ok(Self { _file: file }),
             Err(fs::TryLockError::Error(error)) => return Err(Error::file("lock", &path)(error)),

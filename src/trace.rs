@@ -6,16 +6,18 @@
 use std::io::{self, Write};
 use std::sync::LazyLock;
 
+use crate::error::one_line;
+
 static ON: LazyLock<bool> = LazyLock::new(|| std::env::var_os("COFFER_LOG").is_some_and(|level| level == "debug"));
 
 /// Writes one line, made only if somebody asked for it.
 pub fn debug(line: impl FnOnce() -> String) {
     if *ON {
-        let _ = writeln!(io::stderr(), "coffer: {}", line());
+        let _ = writeln!(io::stderr(), "coffer: {}", one_line(&line()));
     }
 }
 
 /// Writes one line that a person must see now.
 pub fn tell(line: &str) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", one_line(line));
 }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::{moment, tell};
+use super::{moment, printable, tell};
 use crate::error::{Error, Result};
 use crate::routes;
 use crate::settings::Settings;
@@ -16,7 +16,10 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let rows: Vec<[String; 3]> = listing
         .held
         .into_iter()
-        .map(|(server, held)| [server.to_string(), held.username, held.since.map(moment).unwrap_or_default()])
+        .map(|(server, held)| {
+            let since = held.since.map(moment).unwrap_or_default();
+            [printable(server.name()), printable(&held.username), since]
+        })
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let (server_width, name_width) = (width(0), width(1));

@@ -22,8 +22,11 @@ use crate::key::{self, Ask, Holder, Key, Own, Place, RecipientList};
 use crate::server::ServerKey;
 use crate::settings::Settings;
 
-/// The longest age file that is opened: another program's file, of which a copy is kept, and then some. A credential is shorter.
+/// The longest age file that is opened: another program's file, of which a copy is kept, and then some.
 pub(super) const MAX_FILE: u64 = 80 << 20;
+
+/// The longest that is opened as a credential: the longest request, each byte of it escaped, and a long header.
+const MAX_CREDENTIAL: u64 = 8 << 20;
 
 /// How long the keeping of a token waits for other writers.
 const TOKEN_PATIENCE: Duration = Duration::from_millis(500);
@@ -143,7 +146,7 @@ impl<'a> AgeDir<'a> {
 
     /// Decrypts a file; `None` if it has gone meanwhile.
     fn open(&self, path: &Path, key: &Key) -> Result<Option<Login>> {
-        let Some(bytes) = files::read(path, MAX_FILE, Privacy::Unshared)? else { return Ok(None) };
+        let Some(bytes) = files::read(path, MAX_CREDENTIAL, Privacy::Unshared)? else { return Ok(None) };
         let plaintext = decrypt(path, &bytes, key)?;
         let broken = |_| Error::BadFile { path: path.into(), problem: "does not hold a credential".into() };
         Login::from_json(&plaintext).map(Some).map_err(broken)

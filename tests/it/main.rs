@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod age_store;
+mod attack_store;
 mod aws_cli;
 mod clients;
 mod compliance;

@@ -16,6 +16,7 @@ mod moto;
 mod registry;
 pub mod scripted;
 mod server;
+mod tame;
 mod terminal;
 mod world;
 
