@@ -6,12 +6,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, OFlags, RenameFlags, renameat_with};
 use tempfile::TempPath;
 use zeroize::Zeroizing;
 
@@ -212,11 +212,14 @@ fn lacks_exchange(error: &io::Error) -> bool {
 
 /// Overwrites and removes what came out of an exchange.
 fn discard(temporary: TempPath) -> Result<Change> {
+    // In a directory that others write to, the name may lead elsewhere by now.
+    let open = |options: &mut OpenOptions| options.custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(&temporary);
     // One name is ours: the mode can be too. A file that its owner may not write would only be removed.
-    if fs::metadata(&temporary).is_ok_and(|metadata| metadata.nlink() == 1) {
-        let _ = fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600));
+    let is_one = |file: &File| file.metadata().is_ok_and(|metadata| metadata.nlink() == 1);
+    if let Some(file) = open(OpenOptions::new().read(true)).ok().filter(is_one) {
+        let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
     }
-    let change = OpenOptions::new().write(true).open(&temporary).map_or(Change::Made, |file| overwrite(&file, 1));
+    let change = open(OpenOptions::new().write(true)).map_or(Change::Made, |file| overwrite(&file, 1));
     let path = temporary.to_path_buf();
     temporary.close().map_err(Error::file("remove", &path))?;
     files::sync_directory(files::parent(&path)).map(|()| change)

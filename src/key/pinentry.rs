@@ -4,8 +4,9 @@
 //! PATH. It never outlives the process that asked.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 use super::prompt::{Answer, Question};
 use super::terminal::Modes;
 use crate::deadline::{self, CleanUp};
+use crate::search_path;
 
 /// After which pinentry itself gives up, in seconds, should this process be killed meanwhile.
 const TIMEOUT: u64 = 120;
@@ -38,6 +40,13 @@ pub fn program() -> Option<OsString> {
         Some(program) => Some(program).filter(|program| !program.is_empty()),
         None => Some("pinentry".into()),
     }
+}
+
+/// Where it is. A relative directory of the PATH is somebody else's wherever the client was called in a directory of somebody
+/// else's, and is not looked in.
+fn found(program: &OsStr) -> Option<PathBuf> {
+    let path = Path::new(program);
+    if path.components().count() > 1 { Some(path.into()) } else { search_path::find(path.to_str()?) }
 }
 
 /// Asks for a line that is not shown.
@@ -63,7 +72,7 @@ enum Reply {
 
 impl Pinentry {
     fn start() -> Option<Self> {
-        let mut command = Command::new(program()?);
+        let mut command = Command::new(found(&program()?)?);
         let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut process = command.spawn().ok()?;
         let terminal = Modes::of_now();

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::moment;
+use super::{moment, printable};
 use crate::ecr;
 use crate::error::{Error, Result};
 use crate::routes::{self, Source};
@@ -133,7 +133,8 @@ impl Explanation<'_> {
             _ => self.ecr.as_ref().map_or_else(String::new, Ecr::in_words),
         });
         lines.extend(clients::lines(key));
-        lines.join("\n")
+        // Helpers' names come from clients' files, as whoever wrote those has put them.
+        lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
     }
 }
 
