@@ -87,7 +87,10 @@ async fn token(host: &EcrHost, rule: Option<&Rule>, sessions: &dyn Store) -> Res
     let malformed = |what| Problem::new(what, "try again, and check AWS_ENDPOINT_URL");
     let token = token.map(Zeroizing::new).ok_or_else(|| malformed("AWS answered without a token"))?;
     let credential = token::credential(&token).map_err(|_| malformed("AWS answered with a malformed token"))?;
-    Ok(Token { credential, expires: expires.and_then(|moment| SystemTime::try_from(moment).ok()) })
+    // Whoever answers in AWS's place cannot have a token answered for ever.
+    let latest = SystemTime::now() + token::LIFE;
+    let expires = expires.and_then(|moment| SystemTime::try_from(moment).ok());
+    Ok(Token { credential, expires: expires.map(|expires| expires.min(latest)) })
 }
 
 /// What AWS answers: the token, and when it expires.

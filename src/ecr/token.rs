@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Found};
 
-/// How long a token lives that does not say so itself.
-const LIFE: Duration = Duration::from_secs(12 * 3600);
+/// How long a token lives: AWS gives none a longer life, and one may not say so itself.
+pub const LIFE: Duration = Duration::from_secs(12 * 3600);
 
 /// What AWS answered.
 pub struct Token {

@@ -6,6 +6,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod age_store;
+mod attack_aws;
 mod attack_clients;
 mod attack_helpers;
 mod attack_store;
