@@ -76,6 +76,11 @@ impl ServerKey {
             if !parent.contains('/') {
                 break;
             }
+            // `host/v1` is the registry, which comes last, and no namespace of its own.
+            if TRIVIAL_PATHS.contains(&split_path(parent).1) {
+                name = parent;
+                continue;
+            }
             keys.push(Self { name: parent.to_owned(), ..self.clone() });
             name = parent;
         }
@@ -204,6 +209,10 @@ fn normal_host(authority: &str, default_port: Option<&str>) -> Result<String, Er
     if host.chars().all(|c| c == '.') {
         return Err(Error::BadServer("holds no host"));
     }
+    check_end(&host)?;
+    if port.is_none() && split_port(&host).1.is_some() {
+        return Err(Error::BadServer("has a dot behind its port"));
+    }
     Ok(match port {
         Some(port) if Some(port) != default_port => format!("{host}:{port}"),
         _ => host,
@@ -231,7 +240,16 @@ fn normal_namespace(path: &str) -> Result<&str, Error> {
     if path.split('/').any(|segment| segment == "." || segment == "..") {
         return Err(Error::BadServer("holds a path that climbs"));
     }
+    path.split('/').try_for_each(check_end)?;
     Ok(path)
+}
+
+/// Refuses a part that would be another name where it is the last one, since names are trimmed.
+fn check_end(part: &str) -> Result<(), Error> {
+    if part.ends_with(char::is_whitespace) {
+        return Err(Error::BadServer("holds white space at the end of a part"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -339,6 +357,8 @@ mod tests {
             ["index.docker.io/library/x", "index.docker.io/library", DOCKER_HUB]
         );
         assert_eq!(names("localhost:5000/x"), ["localhost:5000/x", "localhost:5000"]);
+        // Of these `quay.io/v2` was one, a name that reads as the registry's.
+        assert_eq!(names("quay.io/v2/x"), ["quay.io/v2/x", "quay.io"]);
         for alone in ["quay.io", "https://quay.io/a/b", "http://quay.io/a", DOCKER_HUB, "oci://quay.io/a"] {
             assert_eq!(names(alone), [key(alone).name()], "{alone}");
         }
@@ -360,9 +380,13 @@ mod tests {
             "//https://index.docker.io/v1/access-token",
             "quay.io//",
             "quay.io/v2//",
+            "quay.io /org",
+            "quay.io/org\u{a0}/app",
+            "https://quay.io /org",
             "docker.io//",
             "ghcr.io..",
             "ghcr.io:443.",
+            "ghcr.io:5000.",
             "http://h..",
             "user@ghcr.io",
             "https://ghcr.io@evil.example",
