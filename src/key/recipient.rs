@@ -31,6 +31,11 @@ impl FromStr for Recipient {
 
     /// A recipient of age itself, or of one of its plugins (`age1NAME1…`). Not of ssh.
     fn from_str(text: &str) -> Result<Self, ()> {
+        // Bech32 may be in capitals, which the `age` program refuses too: a second spelling of somebody would stay on the list
+        // when the first one is removed.
+        if text.contains(|c: char| c.is_ascii_uppercase()) {
+            return Err(());
+        }
         let kind = if let Ok(recipient) = x25519::Recipient::from_str(text) {
             Kind::X25519(recipient)
         } else if let Ok(recipient) = tag::Recipient::from_str(text) {
@@ -203,6 +208,14 @@ mod tests {
         for bad in ["age1", "AGE-SECRET-KEY-1", "ssh-ed25519 AAAA", &yubikey[..60]] {
             assert!(bad.parse::<Recipient>().is_err(), "{bad}");
         }
+    }
+
+    /// Both spellings were taken, and counted as two: one removed, the other went on reading.
+    #[test]
+    fn nobody_is_listed_in_two_spellings() {
+        let recipient = anybody().to_string();
+        let error = parse(&format!("{recipient}\n{}\n", recipient.to_uppercase())).err().unwrap();
+        assert!(error.to_string().contains("line 2"), "{error}");
     }
 
     #[test]
