@@ -82,10 +82,11 @@ pub fn scrub(entry: &mut Value) {
     }
 }
 
-/// A field that is set to something, whatever the case of its name; the last of several counts.
+/// A field that is set to something, whatever the case of its name; the last of several counts, but a `null` takes nothing
+/// back, as Go has it.
 fn text<'a>(fields: &'a Map<String, Value>, name: &str) -> Result<Option<&'a str>, &'static str> {
-    match fields.iter().rfind(|(field, _)| field.eq_ignore_ascii_case(name)) {
-        None | Some((_, Value::Null)) => Ok(None),
+    match fields.iter().rfind(|(field, value)| field.eq_ignore_ascii_case(name) && !value.is_null()) {
+        None => Ok(None),
         Some((_, Value::String(text))) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
         Some(_) => Err("a field of the entry is not a text"),
     }
@@ -141,6 +142,7 @@ mod tests {
         assert_eq!(held(json!({ "auth": STANDARD_NO_PAD.encode("u:pass") })), of("u", "pass"));
         assert_eq!(held(json!({ "auth": "dTpw\r\nYXNz\n" })), of("u", "pass"));
         assert_eq!(held(json!({ "AUTH": "dTpw" })), of("u", "p"));
+        assert_eq!(held(json!({ "auth": "dTpw", "Auth": null })), of("u", "p"));
         assert_eq!(held(json!({ "username": "u", "password": "p" })), of("u", "p"));
         assert_eq!(held(json!({ "auth": "", "username": "u", "password": "p" })), of("u", "p"));
         assert_eq!(held(json!({ "identitytoken": "t" })), of("<token>", "t"));
