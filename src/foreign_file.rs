@@ -46,6 +46,12 @@ impl ForeignFile {
         Ok(Self { path, bytes })
     }
 
+    /// One that lies nowhere, and is never written.
+    #[cfg(any(test, fuzzing))]
+    pub fn of_text(text: &[u8]) -> Self {
+        Self { path: "file".into(), bytes: Some(Zeroizing::new(text.to_vec())) }
+    }
+
     /// Where it lies, symbolic links followed.
     pub fn path(&self) -> &Path {
         &self.path

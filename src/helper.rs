@@ -45,7 +45,12 @@ pub fn get(name: &HelperName, server: &str) -> Result<Option<Credential>> {
         Answer::Failed(message) if message == Error::NotFound.to_string() => return Ok(None),
         Answer::Failed(message) => return Err(failed(name, &message)),
     };
-    let login = Login::from_json(&answer).map_err(|_| failed(name, "its answer is not a credential"))?;
+    credential(name, &answer)
+}
+
+/// The credential in an answer to `get`; `None` if that says that there is none.
+pub(crate) fn credential(name: &HelperName, answer: &[u8]) -> Result<Option<Credential>> {
+    let login = Login::from_json(answer).map_err(|_| failed(name, "its answer is not a credential"))?;
     // docker-credential-pass's way to hold nothing, up to 0.6.4 (docker-credential-helpers#220).
     if login.username.is_empty() && login.secret.expose_secret().is_empty() {
         return Ok(None);
@@ -59,8 +64,13 @@ pub fn list(name: &HelperName) -> Result<Vec<String>> {
         Answer::Done(output) => output,
         Answer::Failed(message) => return Err(failed(name, &message)),
     };
+    servers(name, &listed)
+}
+
+/// The servers in an answer to `list`.
+pub(crate) fn servers(name: &HelperName, answer: &[u8]) -> Result<Vec<String>> {
     // One written in Go may say `null` for an empty map.
-    let listed: Result<Option<BTreeMap<String, IgnoredAny>>, _> = serde_json::from_slice(&listed);
+    let listed: Result<Option<BTreeMap<String, IgnoredAny>>, _> = serde_json::from_slice(answer);
     let listed = listed.map_err(|_| failed(name, "its answer is not a list of servers"))?;
     Ok(listed.unwrap_or_default().into_keys().collect())
 }
@@ -175,7 +185,7 @@ fn converse(child: &mut Child, input: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 /// A helper's error message, as the protocol has it: text on standard output. JSON there would be an answer,
 /// and so a secret.
-fn quotable(output: &[u8]) -> String {
+pub(crate) fn quotable(output: &[u8]) -> String {
     let text = one_line(&String::from_utf8_lossy(output));
     let is_answer = text.starts_with(['{', '[']) || text.to_ascii_lowercase().contains("\"secret\"");
     if text.is_empty() || is_answer {

@@ -15,6 +15,8 @@ pub mod file_name;
 pub mod files;
 pub mod foreign_file;
 pub mod hand_over;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod helper;
 pub mod key;
 pub mod migration;

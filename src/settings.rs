@@ -109,10 +109,13 @@ impl Settings {
     /// Reads the environment and the configuration file.
     pub fn load() -> Result<Self> {
         let config = config_path()?;
-        let document = match files::read(&config, MAX_CONFIG, Privacy::Any)? {
-            Some(bytes) => Document::parse(&config, &bytes)?,
-            None => Document::default(),
-        };
+        let text = files::read(&config, MAX_CONFIG, Privacy::Any)?.unwrap_or_default();
+        Self::of(config, &text)
+    }
+
+    /// Reads the environment, with this text of the configuration file; an empty one decides nothing.
+    pub fn of(config: PathBuf, text: &[u8]) -> Result<Self> {
+        let document = Document::parse(&config, text)?;
         Ok(Self {
             directory: directory()?,
             config,

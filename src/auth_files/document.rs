@@ -1,8 +1,8 @@
 //! The JSON of a file that is shared with other programs.
 //!
 //! Read as Docker reads it: names in any case, an empty file and `null` are an empty object, whatever follows the first
-//! value is ignored. Written as Docker writes it: tabs, no newline at the end, `<` `>` `&` escaped. Order, numbers and a
-//! name that stands twice stay.
+//! value is ignored. Written as Docker writes it: tabs, no newline at the end, `<` `>` `&` escaped. Order, numbers to the
+//! last digit (an exponent is spelt `e+5`) and a name that stands twice stay.
 
 use std::fmt;
 use std::io;

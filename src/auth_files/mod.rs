@@ -16,11 +16,13 @@ use crate::settings;
 
 pub mod docker;
 mod dockercfg;
-mod document;
+pub(crate) mod document;
 mod ecs;
 pub mod entry;
 mod kubernetes;
 pub mod locations;
+#[cfg(test)]
+mod properties;
 mod regctl;
 mod token_cache;
 
@@ -207,6 +209,23 @@ impl AuthFile {
     /// Reads Docker's configuration; one that does not exist says nothing.
     pub fn docker(location: Location) -> Result<Self> {
         let file = ForeignFile::read(&location.path)?;
+        Self::of(location, file)
+    }
+
+    /// A client's file that says this. For tests and fuzz targets, which would otherwise write one for each text.
+    #[cfg(any(test, fuzzing))]
+    pub fn of_text(client: Client, text: &[u8]) -> Result<Self> {
+        let location = Location {
+            path: "file".into(),
+            client,
+            for_containers: client == Client::Containers,
+            leftover_of: None,
+            is_system: false,
+        };
+        Self::of(location, ForeignFile::of_text(text))
+    }
+
+    fn of(location: Location, file: ForeignFile) -> Result<Self> {
         let shape = shape(&location, file.bytes().unwrap_or_default())?;
         Ok(Self { location, file, shape })
     }
@@ -272,13 +291,19 @@ impl AuthFile {
 
     /// Writes the file with an edit made, if it still is as it was read; one that nobody needs is removed.
     pub fn change(&self, edit: &Edit) -> Result<Change> {
-        let text: Zeroizing<Vec<u8>> = match &self.shape {
-            _ if self.treatment() == Treatment::Remove => return self.file.remove(),
-            Shape::Config(document) => docker::edited(document, edit).to_json()?,
-            Shape::Bare(document) => dockercfg::edited(document, edit).to_json()?,
-            Shape::Other(_) => return Err(Error::Internal("a file that is never written".into())),
-        };
-        self.file.replace(&text)
+        if self.treatment() == Treatment::Remove {
+            return self.file.remove();
+        }
+        self.file.replace(&self.edited(edit)?)
+    }
+
+    /// The text of the file with an edit made.
+    pub fn edited(&self, edit: &Edit) -> Result<Zeroizing<Vec<u8>>> {
+        match &self.shape {
+            Shape::Config(document) => docker::edited(document, edit).to_json(),
+            Shape::Bare(document) => dockercfg::edited(document, edit).to_json(),
+            Shape::Other(_) => Err(Error::Internal("a file that is never written".into())),
+        }
     }
 }
 

@@ -102,14 +102,15 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
 
 /// What is to be pulled, without tag and digest.
 #[derive(Debug, PartialEq, Eq)]
-struct Image {
+pub struct Image {
     /// As the image spells it: the kubelet compares letter by letter, and the port too.
-    registry: String,
+    pub registry: String,
     /// With the registry: the namespace that a credential may be for.
-    repository: String,
+    pub repository: String,
 }
 
-fn image(request: &[u8]) -> Result<Image> {
+/// The image of a request, as JSON.
+pub fn image(request: &[u8]) -> Result<Image> {
     let refused = |message: String| Error::Command {
         message,
         cure: format!("configure the provider with apiVersion: {API_VERSION}"),

@@ -19,7 +19,7 @@ mod explain;
 mod export;
 mod key;
 mod key_show;
-mod kubelet;
+pub(crate) mod kubelet;
 mod lock;
 mod ls;
 mod mfa;

@@ -22,9 +22,9 @@ mod https;
 mod mfa;
 mod mint;
 mod problem;
-mod profiles;
-mod sso;
-mod token;
+pub(crate) mod profiles;
+pub(crate) mod sso;
+pub(crate) mod token;
 mod who;
 
 pub use fingerprint::fingerprint;

@@ -23,7 +23,7 @@ mod place;
 pub mod plugin;
 mod prompt;
 pub mod recipient;
-mod sealed;
+pub(crate) mod sealed;
 mod terminal;
 mod unlocked;
 mod unopened;

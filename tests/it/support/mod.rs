@@ -13,10 +13,12 @@ mod lived_in;
 mod machine;
 pub mod marker;
 mod moto;
+pub mod properties;
 mod registry;
 pub mod scripted;
 mod server;
 mod tame;
+pub mod spelling;
 mod terminal;
 mod world;
 
