@@ -169,13 +169,16 @@ fn a_broken_file_harms_only_itself() {
     let path = credential(&world, "ghcr.io", "alice");
     let whole = fs::read(&path).unwrap();
     let header_bomb = [&b"age-encryption.org/v1\n"[..], &b"-> X25519 a\n".repeat(100_000), b"\n--- x\n"].concat();
-    let cases: [(&[u8], &str); 6] = [
+    // As long as a header may be, in so many lines that age's parser, which begins anew at each, took 20 s and more.
+    let line_bomb = [&b"age-encryption.org/v1\n"[..], &b"-> a\n\n".repeat(10_000), b"--- x\n"].concat();
+    let cases: [(&[u8], &str); 7] = [
         (b"", "is not a whole age file"),
         (&whole[..40], "is not a whole age file"),
         (&whole[..whole.len() - 1], "damaged or truncated"),
         (b"-----BEGIN PGP MESSAGE-----\n", "is not a whole age file"),
         (b"age-encryption.org/v2\n-> x\n--- x\n", "is not an age file"),
         (&header_bomb, "is not a whole age file"),
+        (&line_bomb, "is not an age file"),
     ];
     for (bytes, words) in cases {
         fs::write(&path, bytes).unwrap();
