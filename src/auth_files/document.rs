@@ -7,13 +7,16 @@
 use std::fmt;
 use std::io;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap};
 use serde_json::Value;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
+
+/// The one field of the object as which `serde_json` hands over a number that keeps its digits.
+const NUMBER: &str = "$serde_json::private::Number";
 
 /// The top level of a file, in its order. Not a map: Docker merges a name that stands twice, so neither may be dropped.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -81,8 +84,11 @@ impl<'de> Deserialize<'de> for Document {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
                 let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
+                while let Some((name, value)) = map.next_entry::<String, Value>()? {
+                    if name == NUMBER {
+                        return Err(de::Error::invalid_type(de::Unexpected::Other("a number"), &self));
+                    }
+                    fields.push((name, value));
                 }
                 Ok(Document(fields))
             }
@@ -159,6 +165,14 @@ mod tests {
     fn nothing_else_changes() {
         let text = "{\n\t\"zeta\": [\n\t\t12345678901234567890123,\n\t\t1.50,\n\t\t{}\n\t],\n\t\"auths\": {\n\t\t\"b\": {},\n\t\t\"a\": {}\n\t},\n\t\"HttpHeaders\": {\n\t\t\"X\": \"a\\u003cb\\u003e\\u0026\\u2028\"\n\t},\n\t\"credsStore\": \"coffer\"\n}";
         assert_eq!(rewritten(text), text);
+    }
+
+    /// It was taken for an object with a name of `serde_json`'s own, and would have been written back as that.
+    #[test]
+    fn a_number_is_no_object() {
+        for text in ["17", "-1e5 ", "\"17\"", "[]", "true", r#"{"$serde_json::private::Number":"17"}"#] {
+            assert_eq!(Document::parse(text.as_bytes()).unwrap_err().expected, "a JSON object", "{text}");
+        }
     }
 
     #[test]
