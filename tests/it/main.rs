@@ -22,6 +22,7 @@ mod ecr_tokens;
 mod export;
 mod hand_over;
 mod file_names;
+mod faults;
 mod hardening;
 mod key_changes;
 mod key_prompts;

@@ -49,6 +49,17 @@ impl World {
         world
     }
 
+    /// Another world, whose home and runtime directory hold the same.
+    pub fn twin(&self) -> Self {
+        let twin = Self::new();
+        for directory in ["home", "run", "bin"] {
+            let from = format!("{}/.", self.path(directory).display());
+            let copy = Command::new("cp").args(["-a", &from]).arg(twin.path(directory)).status().unwrap();
+            assert!(copy.success(), "{copy}");
+        }
+        twin
+    }
+
     /// Sets a variable for everything that is called from now on.
     pub fn set(&mut self, name: &str, value: &str) {
         self.unset(name);
