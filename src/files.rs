@@ -104,10 +104,16 @@ fn check(path: &Path, metadata: &Metadata, privacy: Privacy) -> Result<()> {
 
 /// Makes a directory of mode 0700, and its parents. One that exists is left as it is.
 pub fn create_directory(path: &Path) -> Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if path.is_dir() {
+        // Whoever made it may have been killed before its name was on the disk, and then put nothing in it.
+        let is_empty = fs::read_dir(path).is_ok_and(|mut found| found.next().is_none());
+        return parent.filter(|_| is_empty).map_or(Ok(()), |parent| match sync_directory(parent) {
+            // Where one may not even look, one has made nothing.
+            Err(Error::File { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        });
+    }
     if let Some(parent) = parent {
         create_directory(parent)?;
     }
