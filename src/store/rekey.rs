@@ -79,6 +79,8 @@ impl<'a> Rekeying<'a> {
     /// still be kept.
     pub fn resume(&mut self, key: &Key, let_go: impl FnOnce(&[Recipient]) -> Result<()>) -> Result<Resumed> {
         let Some(change) = self.under_way()? else { return Ok(Resumed::Nothing) };
+        // The killed one may not have waited for the disk: nothing may depend on a key that a crash would take back.
+        files::sync_directory(&self.settings.directory)?;
         let own = key.recipients();
         let has_taken_over = !change.new.is_empty() && change.new.iter().all(|new| own.contains(new));
         // As with COFFER_IDENTITY_FILE. To guess would be to throw away the key that is in use.
