@@ -127,7 +127,8 @@ fn rotate(settings: &Settings) -> Result<()> {
                 cure: "make a new identity with it, and call docker-credential-coffer key protect --plugin FILE".into(),
             });
         }
-        (Kind::Keyring, _) => Holder::Keyring,
+        // It was opened there, though the keyring may not have answered a moment before.
+        _ if key::place(settings) == Place::Keyring => Holder::Keyring,
         (_, Some(passphrase)) => Holder::Sealed(passphrase.clone()),
         _ => Holder::File,
     };
@@ -141,7 +142,7 @@ fn open(settings: &Settings) -> Result<Key> {
 
 /// The same key, held in another way.
 fn carry(settings: &Settings, mut rekeying: Rekeying, old: &Key, holder: &Holder) -> Result<()> {
-    rekeying.resume(old, |gone| key::forget(gone, settings.may_prompt))?;
+    rekeying.resume(old, |gone| key::forget(settings, gone, settings.may_prompt))?;
     let list = rekeying.list_of(old)?;
     let of_keyring = key::place(settings) == Place::Keyring;
     // The OS keyring may hold the keys of other stores too.
@@ -165,7 +166,7 @@ fn change(
     holder: &Holder,
     is_rotation: bool,
 ) -> Result<()> {
-    let let_go = |gone: &[Recipient]| key::forget(gone, settings.may_prompt);
+    let let_go = |gone: &[Recipient]| key::forget(settings, gone, settings.may_prompt);
     let resumed = rekeying.resume(old, let_go)?;
     let new = key::of(settings, &Ask::Caller("to see that the new key works".into()), new)?;
     let is_done = new.recipients().iter().all(|new| old.recipients().contains(new));

@@ -91,7 +91,7 @@ fn open(settings: &Settings) -> Result<Key> {
 fn begin(settings: &Settings) -> Result<(Rekeying<'_>, Key)> {
     let mut rekeying = Rekeying::begin(settings)?;
     let key = open(settings)?;
-    rekeying.resume(&key, |gone| key::forget(gone, settings.may_prompt))?;
+    rekeying.resume(&key, |gone| key::forget(settings, gone, settings.may_prompt))?;
     Ok((rekeying, key))
 }
 

@@ -60,11 +60,17 @@ pub fn take_over(
     match (holder, place) {
         (Holder::Keyring, Place::File(path, _)) => files::remove_over(&path).map(drop),
         (Holder::Keyring, Place::Keyring) => Ok(()),
-        (Holder::File | Holder::Sealed(_), _) => forget(old, may_prompt),
+        // It was there a moment ago: a keyring that does not answer now still has it.
+        (Holder::File | Holder::Sealed(_), Place::Keyring) => keyring::remove(old, may_prompt),
+        (Holder::File | Holder::Sealed(_), Place::File(..)) => forget(settings, old, may_prompt),
     }
 }
 
-/// Takes keys from the OS keyring that have been replaced, or were to be. Where there is none, there is nothing to take.
-pub fn forget(recipients: &[Recipient], may_prompt: bool) -> Result<()> {
-    keyring::remove(recipients, may_prompt)
+/// Takes keys from the OS keyring that have been replaced, or were to be. Where there is none, there is nothing to take, unless
+/// the key in use is there too.
+pub fn forget(settings: &Settings, recipients: &[Recipient], may_prompt: bool) -> Result<()> {
+    match keyring::remove(recipients, may_prompt) {
+        Err(Error::NoKeyring(_)) if place(settings) != Place::Keyring => Ok(()),
+        removed => removed,
+    }
 }

@@ -66,20 +66,14 @@ pub fn put(identities: &[x25519::Identity], may_prompt: bool) -> Result<()> {
     Ok(())
 }
 
-/// Removes the items of these recipients. Where there is no keyring, there is nothing to remove.
+/// Removes the items of these recipients.
 pub fn remove(recipients: &[Recipient], may_prompt: bool) -> Result<()> {
     if recipients.is_empty() {
         return Ok(());
     }
-    let keyring = match OsKeyring::open(may_prompt) {
-        Err(Error::NoKeyring(_)) => return Ok(()),
-        keyring => keyring?,
-    };
+    let keyring = OsKeyring::open(may_prompt)?;
     for recipient in recipients {
-        match keyring.find(SERVICE, Some(&recipient.to_string())) {
-            Err(Error::NoKeyring(_)) => return Ok(()),
-            found => found?.iter().try_for_each(Item::delete)?,
-        }
+        keyring.find(SERVICE, Some(&recipient.to_string()))?.iter().try_for_each(Item::delete)?;
     }
     Ok(())
 }
