@@ -108,8 +108,7 @@ impl ForeignFile {
         if !matches!(self.is_still(&temporary, old), Ok(true)) {
             return self.give_way(temporary, new);
         }
-        files::sync_directory(files::parent(&self.path))?;
-        discard(temporary)
+        discard_synced(temporary)
     }
 
     /// Puts back another program's newer file, which an exchange took out. All that others wrote meanwhile, and that cannot
@@ -129,6 +128,11 @@ impl ForeignFile {
             return Err(failed(error));
         }
         if matches!(self.is_still(&temporary, ours), Ok(true)) {
+            // Before ours is removed: a crash may still take the exchange back, and theirs with it.
+            if let Err(error) = files::sync_directory(files::parent(&self.path)) {
+                let _ = temporary.keep();
+                return Err(error);
+            }
             return Ok(Change::Overtaken);
         }
         // A third program had written over ours by then, and its file is the newest.
@@ -153,7 +157,6 @@ impl ForeignFile {
     /// Removes it, if it still is as it was read.
     pub fn remove(&self) -> Result<Change> {
         let Some(old) = &self.bytes else { return Ok(Change::Made) };
-        let directory = files::parent(&self.path);
         // A name that nobody has.
         let temporary = files::beside(&self.path, b"", fs::Permissions::from_mode(0o600), None)?.into_temp_path();
         match fs::rename(&self.path, &temporary) {
@@ -168,8 +171,7 @@ impl ForeignFile {
             let back = renameat_with(CWD, &kept, CWD, &self.path, RenameFlags::NOREPLACE);
             return back.map(|()| Change::Overtaken).map_err(|error| Error::file("put back", &self.path)(error.into()));
         }
-        files::sync_directory(directory)?;
-        discard(temporary)
+        discard_synced(temporary)
     }
 
     fn is_still(&self, path: &Path, bytes: &[u8]) -> Result<bool> {
@@ -214,6 +216,17 @@ fn lacks_exchange(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let codes = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::PERM];
     codes.iter().any(|code| error.raw_os_error() == Some(code.raw_os_error()))
+}
+
+/// Discards what came out of an exchange, once that is on the disk. If it cannot be put there, both stay, for the next run.
+fn discard_synced(temporary: TempPath) -> Result<Change> {
+    match files::sync_directory(files::parent(&temporary)) {
+        Ok(()) => discard(temporary),
+        Err(error) => {
+            let _ = temporary.keep();
+            Err(error)
+        }
+    }
 }
 
 /// Overwrites and removes what came out of an exchange.
