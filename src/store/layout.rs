@@ -1,7 +1,7 @@
 //! Where everything lies in the store's directory:
 //!
 //! ```text
-//! DIR/lock                          held by writers
+//! DIR/lock                          held by writers; migrate.lock and setup.lock by those commands
 //! DIR/store/.age-recipients         who can read what is written, one a line
 //! DIR/store/<server>/<username>.age the protocol's JSON, encrypted
 //! DIR/ecr/<server>/<label>.age      the same, of a token

@@ -37,7 +37,7 @@ pub fn migrate(settings: &Settings) -> Result<Option<Step<'_>>> {
     Ok(Some(Step {
         what,
         undo: "docker-credential-coffer migrate --undo (what was made anew: remove \"credsStore\" from it)".into(),
-        act: Box::new(move || {
+        act: Box::new(move |_| {
             let report = migration::run(settings, &scope, &imports, &mut migrate::progress)?;
             report.lines().iter().for_each(tell);
             migrate::advise(&report);
@@ -66,7 +66,7 @@ pub fn creds_store(yes: bool) -> Result<Option<Step<'static>>> {
             Some(old) => format!("set \"credsStore\": \"{old}\" in {path}"),
             None => format!("remove \"credsStore\" from {path}"),
         },
-        act: Box::new(move || match file.change(&Edit { creds_store: Some(NAME.into()), ..Edit::default() })? {
+        act: Box::new(move |_| match file.change(&Edit { creds_store: Some(NAME.into()), ..Edit::default() })? {
             Change::Made | Change::MadeBesideLink => Ok(()),
             // Somebody may have logged in while the question stood.
             Change::Overtaken => Err(Error::Command {

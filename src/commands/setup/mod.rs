@@ -5,6 +5,7 @@ use std::io::Write;
 
 use super::{confirmed, recipients, tell};
 use crate::error::Result;
+use crate::files::{self, Lock};
 use crate::settings::{Settings, StoreKind};
 use crate::store::layout;
 
@@ -32,11 +33,14 @@ pub struct Arguments {
     key: Option<store::KeyChoice>,
 }
 
+/// The doing of a step, while no other setup is at work.
+type Act<'a> = Box<dyn FnOnce(&Lock) -> Result<()> + 'a>;
+
 /// One thing to do: what it is, line by line, how it is undone, and the doing.
 struct Step<'a> {
     what: Vec<String>,
     undo: String,
-    act: Box<dyn FnOnce() -> Result<()> + 'a>,
+    act: Act<'a>,
 }
 
 pub(super) fn run(arguments: &Arguments, mut settings: Settings, out: &mut dyn Write) -> Result<()> {
@@ -58,9 +62,11 @@ pub(super) fn run(arguments: &Arguments, mut settings: Settings, out: &mut dyn W
     if !arguments.yes {
         confirmed()?;
     }
+    files::create_directory(&settings.directory)?;
+    let lock = Lock::acquire(settings.directory.join("setup.lock"), files::LOCK_LIMIT)?;
     let mut undo = Vec::new();
     for step in steps {
-        (step.act)()?;
+        (step.act)(&lock)?;
         undo.push(step.undo);
     }
     tell("done; docker login now keeps credentials encrypted. To undo it:");

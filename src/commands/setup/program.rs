@@ -43,15 +43,20 @@ pub fn copy() -> Result<(Option<Step<'static>>, PathBuf)> {
         }
     }
     if copies.is_empty() {
+        // Whoever put them there may have been killed before they were on the disk.
+        files::sync_directory(files::parent(&helper))?;
+    }
+    if copies.is_empty() {
         return Ok((None, helper));
     }
     let targets: Vec<String> = copies.iter().map(|(target, _)| target.display().to_string()).collect();
     let step = Step {
         what: targets.iter().map(|target| format!("copy a program to {target}")).collect(),
         undo: format!("rm {}", targets.join(" ")),
-        act: Box::new(move || {
+        act: Box::new(move |lock| {
             for (target, bytes) in copies {
                 files::create_directory(files::parent(&target))?;
+                lock.sweep(files::parent(&target))?;
                 files::replace(&target, &bytes, 0o755)?;
             }
             Ok(())
@@ -76,20 +81,23 @@ pub fn plugin(helper: &Path) -> Result<Option<Step<'static>>> {
             tell(format_args!("{} is a file of somebody else's making, and stays", link.display()));
             return Ok(None);
         }
-        Ok(_) if fs::read_link(&link).is_ok_and(|target| target == program) => return Ok(None),
+        Ok(_) if fs::read_link(&link).is_ok_and(|target| target == program) => {
+            return files::sync_directory(files::parent(&link)).map(|()| None);
+        }
         Ok(_) | Err(_) => {}
     }
     Ok(Some(Step {
         what: vec![format!("make docker coffer another name of it: {}", link.display())],
         undo: format!("rm {}", link.display()),
-        act: Box::new(move || {
+        act: Box::new(move |_| {
             files::create_directory(files::parent(&link))?;
             files::remove(&link)?;
             match symlink(&program, &link) {
                 // Another setup, at the same time.
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-                made => made.map_err(Error::file("create", &link)),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(Error::file("create", &link))?,
             }
+            files::sync_directory(files::parent(&link))
         }),
     }))
 }

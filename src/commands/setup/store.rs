@@ -40,11 +40,12 @@ pub fn configuration(
 ) -> Result<Option<Step<'static>>> {
     let store = store.filter(|store| *store != settings.store);
     let key = key.and_then(KeyChoice::holder).filter(|key| Some(*key) != settings.key);
+    let path = settings.config.clone();
     if store.is_none() && key.is_none() {
-        return Ok(None);
+        // Whoever wrote it may have been killed before it was on the disk.
+        return if path.is_file() { files::sync_directory(files::parent(&path)).map(|()| None) } else { Ok(None) };
     }
     let held = routes::store(settings).list()?.held.len();
-    let path = settings.config.clone();
     let mut text = String::new();
     if let Some(store) = store {
         settings.store = store;
@@ -70,8 +71,9 @@ pub fn configuration(
     Ok(Some(Step {
         what: vec![format!("write {}", path.display())],
         undo: format!("rm {}", path.display()),
-        act: Box::new(move || {
+        act: Box::new(move |lock| {
             files::create_directory(files::parent(&path))?;
+            lock.sweep(files::parent(&path))?;
             files::write(&path, text.trim_start().as_bytes())
         }),
     }))
@@ -112,7 +114,7 @@ pub fn make(key: Option<KeyChoice>, settings: &Settings) -> Result<Option<Step<'
     Ok(Some(Step {
         what: vec![format!("make the store {directory}, {holder}")],
         undo: format!("rm -r {directory} (loses what is stored there)"),
-        act: Box::new(move || {
+        act: Box::new(move |_| {
             let path = settings.directory.join("identities");
             let sealed = seals.then(|| key::new_passphrase(settings, &path)).transpose()?.map(Holder::Sealed);
             store.initialise(sealed.as_ref())
