@@ -54,6 +54,8 @@ pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> R
         && let Some(newest) = newest(settings, path)?
         && *newest.bytes == bytes
     {
+        // Whoever made it may have been killed before its name was on the disk.
+        files::sync_directory(&directory)?;
         return Ok(newest.path);
     }
     files::create_directory(&directory)?;

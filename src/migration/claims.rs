@@ -15,6 +15,8 @@ pub struct Claims<'a> {
     taken: HashMap<ServerKey, (Credential, Claimant)>,
     /// What is to be put into the store, in the order in which it was claimed.
     pub granted: Vec<(ServerKey, Credential)>,
+    /// Whose login the store holds already.
+    pub held_already: Vec<ServerKey>,
 }
 
 /// Whose login it is: the number of a file, or `None` for the store's own and other helpers'.
@@ -35,7 +37,7 @@ impl<'a> Claims<'a> {
     /// The places as the store holds them now.
     pub fn new(store: Box<dyn Store + 'a>) -> Result<Self> {
         let held = store.list()?;
-        Ok(Self { store, held, taken: HashMap::new(), granted: Vec::new() })
+        Ok(Self { store, held, taken: HashMap::new(), granted: Vec::new(), held_already: Vec::new() })
     }
 
     /// Claims a server's place. Fails if the store holds something for it that it cannot open.
@@ -47,7 +49,12 @@ impl<'a> Claims<'a> {
             self.taken.insert(server.clone(), (kept, None));
         }
         match self.taken.get(server) {
-            Some((kept, _)) if kept.is_same(credential) => Ok(Claim::Same),
+            Some((kept, by)) if kept.is_same(credential) => {
+                if by.is_none() {
+                    self.held_already.push(server.clone());
+                }
+                Ok(Claim::Same)
+            }
             Some((kept, by)) => Ok(Claim::Taken(kept.username.clone(), *by)),
             None => {
                 self.taken.insert(server.clone(), (credential.clone(), claimant));

@@ -148,6 +148,8 @@ fn turn(settings: &Settings) -> Result<Lock> {
 
 fn store(settings: &Settings, plan: &Plan, progress: &mut dyn FnMut(usize, usize)) -> Result<()> {
     let store = routes::store(settings);
+    // A run that was killed may have put them there and not waited for the disk.
+    store.settle(&plan.held_already)?;
     let mut done = 0;
     for batch in plan.logins.chunks(BATCH) {
         store.put_all(batch)?;
@@ -232,7 +234,7 @@ pub fn undo(settings: &Settings, paths: &[PathBuf]) -> Result<Report> {
     }
     let _turn = turn(settings)?;
     for path in paths {
-        match put_back(settings, &path) {
+        match put_back(settings, &path).and_then(|changed| clear_beside(settings, &path).map(|()| changed)) {
             Ok(changed) => report.files.extend(changed),
             Err(error) => report.left.push(Left::failed(&path, error.to_string())),
         }
@@ -254,6 +256,8 @@ fn put_back(settings: &Settings, path: &Path) -> Result<Option<FileReport>> {
     for _ in 0..ATTEMPTS {
         let file = ForeignFile::read(path)?;
         if file.bytes() == Some(&copy.bytes) {
+            // Whoever put it back may have been killed before it was on the disk.
+            files::sync_directory(files::parent(file.path()))?;
             return Ok(None);
         }
         if let Some(bytes) = file.bytes() {
@@ -264,6 +268,19 @@ fn put_back(settings: &Settings, path: &Path) -> Result<Option<FileReport>> {
         }
     }
     Err(Error::BadAuthFile { path: path.into(), problem: "is written by other programs all the time".into() })
+}
+
+/// Removes what killed runs left beside a file. What it does not hold itself is kept.
+fn clear_beside(settings: &Settings, path: &Path) -> Result<()> {
+    for leftover in locations::leftovers(&[Location::named(path)?]) {
+        let file = ForeignFile::read(&leftover.path)?;
+        let now = ForeignFile::read(path)?;
+        if let Some(bytes) = file.bytes().filter(|bytes| !bytes.is_empty() && now.bytes() != Some(bytes)) {
+            backup::keep(settings, now.path(), bytes, Reason::LeftBeside)?;
+        }
+        file.remove()?;
+    }
+    Ok(())
 }
 
 /// A secret that lies in plaintext, and where.

@@ -25,6 +25,8 @@ use crate::settings::Settings;
 pub struct Plan {
     /// What is to be put into the store.
     pub logins: Vec<(ServerKey, Credential)>,
+    /// Whose login the store holds already.
+    pub held_already: Vec<ServerKey>,
     /// Every file that was read.
     pub files: Vec<PlannedFile>,
     /// What would be done, and what has to stay.
@@ -100,8 +102,8 @@ impl Plan {
             let is_removed = file.treatment() == Treatment::Remove;
             PlannedFile { file, edit, is_removed }
         });
-        let logins = planner.claims.granted;
-        Ok(Self { logins, files: files.collect(), report: planner.report })
+        let Claims { granted: logins, held_already, .. } = planner.claims;
+        Ok(Self { logins, held_already, files: files.collect(), report: planner.report })
     }
 
     /// Whether there is nothing to do.

@@ -276,6 +276,12 @@ impl Store for AgeDir<'_> {
         replaced.iter().try_for_each(|path| remove_others(files::parent(path), path).map(drop))
     }
 
+    fn settle(&self, servers: &[ServerKey]) -> Result<()> {
+        // The files were synced before they had their names.
+        servers.iter().try_for_each(|server| files::sync_directory(&self.directory_of(server)?))?;
+        if servers.is_empty() { Ok(()) } else { files::sync_directory(&self.root) }
+    }
+
     fn remove(&self, server: &ServerKey) -> Result<bool> {
         // Nothing to remove needs no lock, so no directory that could be written.
         let directory = self.directory_of(server)?;

@@ -36,6 +36,10 @@ pub trait Store {
     fn put_all(&self, credentials: &[(ServerKey, Credential)]) -> Result<()> {
         credentials.iter().try_for_each(|(server, credential)| self.put(server, credential))
     }
+    /// Waits until what is held for these servers outlasts a crash: whoever put it there may have been killed before.
+    fn settle(&self, _servers: &[ServerKey]) -> Result<()> {
+        Ok(())
+    }
     /// Whether there was anything to remove.
     fn remove(&self, server: &ServerKey) -> Result<bool>;
     /// Everything that is held, by name. Opens no secret and never prompts.
