@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::faults::{Faults, Says};
+use crate::support::faults::{Faults, Run, Says, some};
 use crate::support::keys::{keygen, opens};
 use crate::support::{SECRET, World, login};
 
@@ -51,70 +51,61 @@ fn itself(world: &World) -> &World {
 
 #[test]
 fn the_first_store_of_all_survives_every_fault() {
-    Faults {
-        arguments: &["store"],
-        input: &login("ghcr.io", "alice", &secret("ghcr.io")),
-        start: &World::new,
-        world: itself,
-        holds: &nothing_is_in_clear,
-        ended: &|world, when| {
+    Faults::of(
+        (&["store"], &login("ghcr.io", "alice", &secret("ghcr.io"))),
+        &World::new,
+        itself,
+        &nothing_is_in_clear,
+        &|world, _, when| {
             answers(world, "ghcr.io", "alice", when);
             assert_eq!(names(world), ["store/.age-recipients", "store/ghcr.io/alice.age"], "{when}");
             assert_eq!(recipients(world).len(), 1, "{when}");
         },
-        only: &[],
-        says: Says::ToDocker,
-        alone: false,
-    }
+    )
+    .says(Says::ToDocker)
     .run();
 }
 
 #[test]
 fn a_store_that_replaces_survives_every_fault() {
     let template = held();
-    Faults {
-        arguments: &["store"],
-        input: &login("ghcr.io", "carol", &secret("ghcr.io")),
-        start: &|| template.twin(),
-        world: itself,
-        holds: &|world, when| {
+    Faults::of(
+        (&["store"], &login("ghcr.io", "carol", &secret("ghcr.io"))),
+        &|| template.twin(),
+        itself,
+        &|world, when| {
             nothing_is_in_clear(world, when);
             let outcome = world.get("ghcr.io");
             assert!(outcome.code == Some(0) && outcome.stdout.contains(&secret("ghcr.io")), "{when}: {outcome:#?}");
             answers(world, "quay.io", "bob", when);
         },
-        ended: &|world, when| {
+        &|world, _, when| {
             answers(world, "ghcr.io", "carol", when);
             let expected = ["store/.age-recipients", "store/ghcr.io/carol.age", "store/quay.io/bob.age"];
             assert_eq!(names(world), expected, "{when}");
         },
-        only: &[],
-        says: Says::ToDocker,
-        alone: false,
-    }
+    )
+    .says(Says::ToDocker)
     .run();
 }
 
 #[test]
 fn an_erase_survives_every_fault() {
     let template = held();
-    Faults {
-        arguments: &["erase"],
-        input: "ghcr.io",
-        start: &|| template.twin(),
-        world: itself,
-        holds: &|world, when| {
+    Faults::of(
+        (&["erase"], "ghcr.io"),
+        &|| template.twin(),
+        itself,
+        &|world, when| {
             nothing_is_in_clear(world, when);
             answers(world, "quay.io", "bob", when);
         },
-        ended: &|world, when| {
+        &|world, _, when| {
             assert_eq!(names(world), ["store/.age-recipients", "store/quay.io/bob.age"], "{when}");
             world.get("ghcr.io").misses();
         },
-        only: &[],
-        says: Says::ToDocker,
-        alone: false,
-    }
+    )
+    .says(Says::ToDocker)
     .run();
 }
 
@@ -146,20 +137,11 @@ fn a_new_key_survives_every_fault() {
     assert!(opens(&template, &plain, &template.store().join("store/ghcr.io/alice.age")));
     fs::rename(&old, template.path("old.txt")).unwrap();
     let old = template.path("old.txt");
-    Faults {
-        arguments: &["key", "rotate"],
-        input: "",
-        start: &|| template.twin(),
-        world: itself,
-        holds: &holds_both,
-        ended: &|world, when| {
-            are_for(world, 1, when);
-            assert!(!opens(world, &old, &world.store().join("store/quay.io/bob.age")), "{when}");
-        },
-        only: &[],
-        says: Says::ToAPerson,
-        alone: false,
-    }
+    Faults::of((&["key", "rotate"], ""), &|| template.twin(), itself, &holds_both, &|world, _, when| {
+        are_for(world, 1, when);
+        assert!(!opens(world, &old, &world.store().join("store/quay.io/bob.age")), "{when}");
+    })
+    .few(&some)
     .run();
 }
 
@@ -168,17 +150,10 @@ fn one_more_reader_survives_every_fault() {
     let template = held();
     let (_, friend) = keygen(&template, "friend.txt");
     fs::remove_file(template.home().join("friend.txt")).unwrap();
-    Faults {
-        arguments: &["recipients", "add", &friend],
-        input: "",
-        start: &|| template.twin(),
-        world: itself,
-        holds: &holds_both,
-        ended: &|world, when| are_for(world, 2, when),
-        only: &[],
-        says: Says::ToAPerson,
-        alone: false,
-    }
+    Faults::of((&["recipients", "add", &friend], ""), &|| template.twin(), itself, &holds_both, &|world, _, when| {
+        are_for(world, 2, when)
+    })
+    .few(&some)
     .run();
 }
 
@@ -188,17 +163,14 @@ fn one_reader_less_survives_every_fault() {
     let (_, friend) = keygen(&template, "friend.txt");
     fs::remove_file(template.home().join("friend.txt")).unwrap();
     template.coffer(&["recipients", "add", &friend]).run().ok();
-    Faults {
-        arguments: &["recipients", "remove", &friend],
-        input: "",
-        start: &|| template.twin(),
-        world: itself,
-        holds: &holds_both,
-        ended: &|world, when| are_for(world, 1, when),
-        only: &[],
-        says: Says::ToAPerson,
-        alone: false,
-    }
+    Faults::of(
+        (&["recipients", "remove", &friend], ""),
+        &|| template.twin(),
+        itself,
+        &holds_both,
+        &|world, _, when| are_for(world, 1, when),
+    )
+    .few(&some)
     .run();
 }
 
@@ -206,20 +178,17 @@ fn one_reader_less_survives_every_fault() {
 #[test]
 fn a_recovery_key_survives_every_fault() {
     let template = held();
-    Faults {
-        arguments: &["recipients", "add", "--recovery"],
-        input: "",
-        start: &|| template.twin(),
-        world: itself,
-        holds: &holds_both,
-        ended: &|world, when| {
+    Faults::of(
+        (&["recipients", "add", "--recovery"], ""),
+        &|| template.twin(),
+        itself,
+        &holds_both,
+        &|world, run, when| {
             let count = recipients(world).len();
-            assert!(count == 2 || count == 3 && when.ends_with("and again"), "{when}: {count}");
+            assert!(count == 2 || count == 3 && run == Run::Second, "{when}: {count}");
             are_for(world, count, when);
         },
-        only: &[],
-        says: Says::ToAPerson,
-        alone: false,
-    }
+    )
+    .few(&some)
     .run();
 }

@@ -366,58 +366,6 @@ fn killed(world: &World, arguments: &[&str], after: Duration) -> bool {
     child.wait().unwrap().code().is_none()
 }
 
-/// Kills it before every n-th rename, unlink or write of the disk, until it runs to its end undisturbed.
-fn killed_everywhere(world: &World, arguments: &[&str], check: &mut dyn FnMut()) {
-    for nth in 1.. {
-        let calls = "rename,renameat,renameat2,unlink,fsync,sendmsg,sendto,writev";
-        let (trace, inject) = (format!("trace={calls}"), format!("inject={calls}:signal=KILL:when={nth}"));
-        let log = world.path("run/strace");
-        let strace = ["-f", "-qq", "-o", log.to_str().unwrap(), "-e", &trace, "-e", &inject];
-        let program = env!("CARGO_BIN_EXE_docker-credential-coffer");
-        let call = world.call("strace", &[&strace[..], &[program], arguments].concat());
-        let outcome = call.input(PASSPHRASE.repeat(2)).run();
-        check();
-        if outcome.code == Some(0) {
-            assert!(nth > 3, "it was killed {nth} times: {outcome:#?}");
-            return;
-        }
-    }
-}
-
-/// Each command, killed before every change that it makes to the disk or says to the OS keyring, and called again until it is
-/// done.
-#[test]
-fn a_change_that_is_killed_anywhere_is_ended_by_the_next_call() {
-    let (world, mut bus, pinentry) = world();
-    bus.start_keyring(&world);
-    let (friend, recipient) = keygen(&world, "friend.txt");
-    let mine = world.home().join("mine.txt");
-    let commands: [&[&str]; 9] = [
-        &["key", "rotate"],
-        &["recipients", "add", &recipient],
-        &["key", "protect", "--keyring"],
-        &["key", "rotate"],
-        &["key", "protect", "--plugin", mine.to_str().unwrap()],
-        &["recipients", "remove", &recipient],
-        &["key", "protect", "--passphrase"],
-        &["key", "rotate"],
-        &["key", "protect", "--file"],
-    ];
-    for arguments in commands {
-        killed_everywhere(&world, arguments, &mut || {
-            pinentry.answer(&["open sesame"; 6]);
-            world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
-        });
-        all_is_readable(&world, &pinentry);
-        assert!(!world.store().join("rekeying").exists(), "{arguments:?}");
-        let others = usize::from(recipients(&world).contains(&recipient));
-        assert_eq!(recipients(&world).lines().count(), 1 + others, "{arguments:?} {}", recipients(&world));
-        assert!(encrypted(&world).iter().all(|file| opens(&world, &friend, file) == (others == 1)), "{arguments:?}");
-        let in_keyring = usize::from(world.coffer(&["key", "show"]).run().ok().contains("in the OS keyring"));
-        assert_eq!(items_in_keyring(&world), in_keyring, "{arguments:?}");
-    }
-}
-
 #[test]
 fn a_change_that_is_killed_at_any_moment_loses_nothing() {
     let (world, _bus, pinentry) = world();

@@ -4,31 +4,12 @@
 use std::fs;
 use std::path::Path;
 
-use crate::support::{LivedIn, Outcome, chmod, in_two_threads, lacks_nothing};
+use crate::support::{LivedIn, Outcome, chmod, in_two_threads, lacks_nothing, small_disk, strace};
 
 /// Runs a migration while a directory of the world lies on a file system of so many pages, and again with room. What was
 /// there after each is in `first` and `second` of the world.
 fn migrate_on_small_disk(lived_in: &LivedIn, directory: &Path, pages: usize) -> Outcome {
-    let script = format!(
-        r#"set -e
-        cp -a "$DISK" "$WORLD/there"
-        mount -t tmpfs -o size={}k,mode=700 tmpfs "$DISK"
-        cp -a "$WORLD/there/." "$DISK"
-        keep() {{ mkdir "$WORLD/$1"; cp -a "$WORLD/home" "$WORLD/run" "$WORLD/$1"; }}
-        set +e
-        docker-credential-coffer migrate --yes; code=$?
-        set -e
-        keep first
-        mount -o remount,size=8m "$DISK"
-        docker-credential-coffer migrate --yes >"$WORLD/said" 2>&1
-        keep second
-        exit $code"#,
-        pages * 4
-    );
-    let world = &lived_in.world;
-    fs::create_dir_all(directory).unwrap();
-    let call = world.call("unshare", &["-m", "sh", "-c", &script]);
-    call.env("DISK", directory.to_str().unwrap()).env("WORLD", world.path("").to_str().unwrap()).run()
+    small_disk::run(&lived_in.world, directory, &format!("size={}k", pages * 4), &["migrate", "--yes"], "")
 }
 
 #[track_caller]
@@ -88,35 +69,6 @@ fn a_clients_own_disk_that_is_full_leaves_its_file_and_does_the_others() {
     assert!(auth.contains("\"podman.example\": {}"), "{auth}");
 }
 
-/// One call that fails, of each kind, wherever it is made.
-#[test]
-fn a_call_that_fails_loses_nothing_and_is_not_passed_over() {
-    let undisturbed = LivedIn::new(1);
-    undisturbed.world.coffer(&["migrate", "--yes"]).run().ok();
-    let end = undisturbed.end();
-    let errors = ["EIO", "ENOSPC", "EROFS", "EACCES"];
-    let often = ["openat", "read", "write", "fsync", "getdents64", "mkdir"];
-    let seldom = ["renameat", "renameat2", "unlink"];
-    let mut faults: Vec<String> = Vec::new();
-    for (number, (call, count)) in LivedIn::calls(&often, &[]).iter().enumerate().step_by(2) {
-        faults.push(format!("{call}:error={}:when={count}", errors[number / 2 % errors.len()]));
-    }
-    for (call, count) in LivedIn::calls(&seldom, &[]) {
-        faults.extend(errors.iter().map(|error| format!("{call}:error={error}:when={count}")));
-    }
-    in_two_threads(&faults, |fault| {
-        let lived_in = LivedIn::new(1);
-        let outcome = lived_in.migrate_with(fault);
-        lived_in.has_lost_nothing(fault);
-        let again = lived_in.world.coffer(&["migrate", "--yes"]).run();
-        if outcome.code == Some(0) {
-            assert!(!again.stdout.contains("rewritten"), "{fault}: {outcome:#?}, {again:#?}");
-        }
-        again.ok();
-        lived_in.ended_alike(&end, fault);
-    });
-}
-
 #[test]
 fn a_file_system_that_cannot_exchange_names_is_written_all_the_same() {
     let undisturbed = LivedIn::new(1);
@@ -124,7 +76,8 @@ fn a_file_system_that_cannot_exchange_names_is_written_all_the_same() {
     let end = undisturbed.end();
     for error in ["EINVAL", "ENOSYS", "EOPNOTSUPP"] {
         let lived_in = LivedIn::new(1);
-        lived_in.migrate_with(&format!("renameat2:error={error}")).ok();
+        let fault = format!("renameat2:error={error}");
+        strace::run(&lived_in.world, &["migrate", "--yes"], "", &[fault], &[]).0.ok();
         lived_in.ended(&end, error);
     }
 }

@@ -1,4 +1,4 @@
-//! `migrate`, killed: nothing is lost at any instant, and run again it ends where an undisturbed run ends.
+//! `migrate`, killed or disturbed: nothing is lost at any instant, and run again it ends where an undisturbed run ends.
 
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -6,13 +6,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::support::{LivedIn, in_two_threads};
-
-/// What a migration changes anything with. A kill before each call sees every state that there is between two changes.
-const CHANGES: [&str; 7] = ["mkdir", "write", "rename", "renameat", "renameat2", "unlink", "unlinkat"];
+use crate::support::faults::{Faults, Says, is_thorough, some};
+use crate::support::{LivedIn, World, in_two_threads, strace};
 
 #[test]
-fn killed_at_200_random_moments_it_loses_nothing_and_ends_the_same() {
+fn killed_at_random_moments_it_loses_nothing_and_ends_the_same() {
     const LOGINS: usize = 30;
     const SEED: u64 = 20_261_121;
     let undisturbed = LivedIn::new(LOGINS);
@@ -25,7 +23,8 @@ fn killed_at_200_random_moments_it_loses_nothing_and_ends_the_same() {
         undisturbed.world.get(&login.server).answers(&login.server, &login.username, &login.secret);
     }
     let killed = AtomicUsize::new(0);
-    in_two_threads(&(0..200).collect::<Vec<u64>>(), |number| {
+    let kills = if is_thorough() { 200 } else { 30 };
+    in_two_threads(&(0..kills).collect::<Vec<u64>>(), |number| {
         let lived_in = LivedIn::new(LOGINS);
         let moment = span.lock().unwrap().mul_f64(random(SEED + number));
         let when = format!("seed {}, after {moment:?}", SEED + number);
@@ -44,46 +43,67 @@ fn killed_at_200_random_moments_it_loses_nothing_and_ends_the_same() {
         lived_in.world.coffer(&["migrate", "--yes"]).run().ok();
         lived_in.ended(&end, &when);
     });
-    assert!(killed.into_inner() > 100, "most of the runs were over before they were killed");
+    assert!(killed.into_inner() > kills as usize / 2, "most of the runs were over before they were killed");
+}
+
+fn world(lived_in: &LivedIn) -> &World {
+    &lived_in.world
+}
+
+fn holds(lived_in: &LivedIn, when: &str) {
+    lived_in.has_lost_nothing(when);
+    lived_in.is_no_clearer(when);
+}
+
+fn migrated() -> LivedIn {
+    let lived_in = LivedIn::new(1);
+    lived_in.world.coffer(&["migrate", "--yes"]).run().ok();
+    lived_in
 }
 
 #[test]
 fn killed_before_every_single_change_it_loses_nothing_and_ends_the_same() {
-    let undisturbed = LivedIn::new(1);
-    undisturbed.world.coffer(&["migrate", "--yes"]).run().ok();
-    let end = undisturbed.end();
-    let calls = LivedIn::calls(&CHANGES, &[]);
-    assert!(calls.len() > 30, "{calls:?}");
-    in_two_threads(&calls, |(call, count)| {
-        let lived_in = LivedIn::new(1);
-        let when = format!("before {call} {count}");
-        let outcome = lived_in.migrate_with(&format!("{call}:signal=SIGKILL:when={count}"));
-        assert_eq!(outcome.code, None, "{when}: it was not killed");
-        lived_in.has_lost_nothing(&when);
-        lived_in.world.coffer(&["migrate", "--yes"]).run().ok();
-        lived_in.ended(&end, &when);
-    });
+    let end = migrated().end();
+    let ended = |lived_in: &LivedIn, _, when: &str| lived_in.ended(&end, when);
+    Faults::of((&["migrate", "--yes"], ""), &|| LivedIn::new(1), world, &holds, &ended)
+        .says(Says::InAReport)
+        .few(&some)
+        .kills();
+}
+
+/// One call that fails, of each kind, wherever it is made.
+#[test]
+fn a_call_that_fails_loses_nothing_and_is_not_passed_over() {
+    let end = migrated().end();
+    let ended = |lived_in: &LivedIn, _, when: &str| lived_in.ended_alike(&end, when);
+    let faults = Faults::of((&["migrate", "--yes"], ""), &|| LivedIn::new(1), world, &holds, &ended);
+    faults.says(Says::InAReport).few(&some).failures();
 }
 
 /// The second half of a migration, on what a first one left: the overwriting of what was exchanged, and leftovers.
 #[test]
 fn killed_twice_it_ends_the_same() {
-    let undisturbed = LivedIn::new(1);
-    undisturbed.world.coffer(&["migrate", "--yes"]).run().ok();
-    let end = undisturbed.end();
+    let end = migrated().end();
+    let ended = |lived_in: &LivedIn, _, when: &str| lived_in.ended(&end, when);
     for first in ["renameat2:signal=SIGKILL:when=2", "unlink:signal=SIGKILL:when=1", "renameat2:signal=SIGKILL:when=1"]
     {
-        let calls = LivedIn::calls(&CHANGES, &[first]);
-        in_two_threads(&calls, |(call, count)| {
+        let start = || {
             let lived_in = LivedIn::new(1);
-            lived_in.migrate_with(first);
-            let when = format!("after {first}, before {call} {count}");
-            lived_in.migrate_with(&format!("{call}:signal=SIGKILL:when={count}"));
-            lived_in.has_lost_nothing(&when);
-            lived_in.world.coffer(&["migrate", "--yes"]).run().ok();
-            lived_in.ended(&end, &when);
-        });
+            strace::run(&lived_in.world, &["migrate", "--yes"], "", &[first.into()], &[]);
+            lived_in
+        };
+        let faults = Faults::of((&["migrate", "--yes"], ""), &start, world, &holds, &ended);
+        faults.few(&|call| call.name.starts_with("rename") || call.name.starts_with("unlink")).kills();
     }
+}
+
+#[test]
+fn undoing_it_survives_every_fault() {
+    let ended = |lived_in: &LivedIn, _, when: &str| lived_in.is_as_before(when);
+    Faults::of((&["migrate", "--undo", "--yes"], ""), &migrated, world, &holds, &ended)
+        .says(Says::InAReport)
+        .few(&some)
+        .run();
 }
 
 /// A fraction, from a seed (splitmix64).

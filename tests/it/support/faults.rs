@@ -1,9 +1,9 @@
 //! One command that writes, and every call that it makes failing, or being its last, in turn.
 //!
-//! `COFFER_FAULTS=all` tries every error at every call; without it, every change meets one error, every third look meets one,
-//! and the errors take turns. A kill is tried before every change in either case: between two changes nothing differs.
+//! `COFFER_FAULTS=all` tries every error at every call; without it, every change meets one error, every third look (of
+//! many, forty) meets one, and the errors take turns. A kill is tried before every change in either case: between two changes nothing differs.
 
-use std::collections::BTreeSet;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -13,22 +13,42 @@ use super::{Outcome, SECRET, World, in_two_threads};
 
 /// What is tried, and what must be true whatever happens.
 pub struct Faults<'a, S> {
-    /// What is called.
-    pub arguments: &'a [&'a str],
-    pub input: &'a str,
-    /// The same start, as often as it is called.
-    pub start: &'a (dyn Fn() -> S + Sync),
-    pub world: fn(&S) -> &World,
-    /// That nothing is lost, and nothing in clear that was not before.
-    pub holds: &'a (dyn Fn(&S, &str) + Sync),
-    /// That it is where an undisturbed run ends.
-    pub ended: &'a (dyn Fn(&S, &str) + Sync),
-    /// The calls that are tried, where a run is too dear for all; empty: all.
-    pub only: &'a [&'a str],
-    /// How a failure is said.
-    pub says: Says,
-    /// Whether two can be tried at once.
-    pub alone: bool,
+    arguments: &'a [&'a str],
+    input: &'a str,
+    start: &'a (dyn Fn() -> S + Sync),
+    world: fn(&S) -> &World,
+    holds: Holds<'a, S>,
+    ended: Ended<'a, S>,
+    few: &'a (dyn Fn(&Call) -> bool + Sync),
+    only: &'a (dyn Fn(&Call) -> bool + Sync),
+    says: Says,
+    alone: bool,
+    is_kept: bool,
+}
+
+/// That nothing is lost, and nothing in clear that was not before.
+type Holds<'a, S> = &'a (dyn Fn(&S, &str) + Sync);
+
+/// That it is where an undisturbed run ends: after which run.
+type Ended<'a, S> = &'a (dyn Fn(&S, Run, &str) + Sync);
+
+/// The runs after which all should be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Run {
+    /// Nothing disturbed it.
+    Undisturbed,
+    /// A call failed, and it said that all was done.
+    Disturbed,
+    /// Nothing disturbed it, but the one before.
+    Second,
+}
+
+/// The calls that change a directory or what it says of a file.
+const NAMING: [&str; 8] = ["mkdir", "rename", "renameat", "renameat2", "unlink", "rmdir", "symlink", "utimensat"];
+
+/// Of a command that makes many calls, every third, and whatever names or removes.
+pub fn some(call: &Call) -> bool {
+    call.number.is_multiple_of(3) || call.name.starts_with("rename") || call.name.starts_with("unlink")
 }
 
 /// How a command says that it failed.
@@ -38,7 +58,7 @@ pub enum Says {
     ToDocker,
     /// One line on standard error, and perhaps a hint.
     ToAPerson,
-    /// With a report of what was done.
+    /// With a report of what was done: what fails in one place does not keep it from the others.
     InAReport,
 }
 
@@ -62,16 +82,71 @@ fn errors(call: &Call) -> &'static [&'static str] {
         "unlink" | "unlinkat" | "rmdir" => &["EROFS", "EACCES", "EIO"],
         "chmod" | "fchmod" | "chown" | "fchown" | "lchown" | "utimensat" => &["EROFS", "EIO", "EACCES"],
         "flock" => &["ENOLCK", "EIO"],
+        "sendmsg" | "sendto" => &["ECONNRESET", "EPIPE"],
         _ => &["EIO"],
     }
 }
 
-impl<S> Faults<'_, S> {
+/// Whether everything is wanted, however long it takes.
+pub fn is_thorough() -> bool {
+    std::env::var("COFFER_FAULTS").is_ok_and(|value| value == "all")
+}
+
+impl<'a, S> Faults<'a, S> {
+    /// What is called, and with which input; `start` makes the same world, as often as it is called.
+    pub fn of(
+        (arguments, input): (&'a [&'a str], &'a str),
+        start: &'a (dyn Fn() -> S + Sync),
+        world: fn(&S) -> &World,
+        holds: Holds<'a, S>,
+        ended: Ended<'a, S>,
+    ) -> Self {
+        Self {
+            arguments,
+            input,
+            start,
+            world,
+            holds,
+            ended,
+            few: &|_| true,
+            only: &|_| true,
+            says: Says::ToAPerson,
+            alone: false,
+            is_kept: true,
+        }
+    }
+
+    /// Says otherwise how a failure is said.
+    pub fn says(self, says: Says) -> Self {
+        Self { says, ..self }
+    }
+
+    /// Where a run is dear: these calls alone, unless all are wanted.
+    pub fn few(self, few: &'a (dyn Fn(&Call) -> bool + Sync)) -> Self {
+        Self { few, ..self }
+    }
+
+    /// Where a call cannot be counted: these alone.
+    pub fn only(self, only: &'a (dyn Fn(&Call) -> bool + Sync)) -> Self {
+        Self { only, ..self }
+    }
+
+    /// Where there is one world for all, one at a time.
+    pub fn alone(self) -> Self {
+        Self { alone: true, ..self }
+    }
+
+    /// Where what is written can be had again: a disturbed run need not have it on the disk.
+    pub fn of_what_can_be_had_again(self) -> Self {
+        Self { is_kept: false, ..self }
+    }
+
     /// Tries everything, and prints a line of the table in `docs/reliability.md`.
     #[track_caller]
     pub fn run(&self) {
         self.kills();
         self.failures();
+        self.read_only();
     }
 
     /// Kills it before every change.
@@ -79,30 +154,48 @@ impl<S> Faults<'_, S> {
     pub fn kills(&self) {
         let calls = self.calls(&CHANGES);
         let changes = calls.iter().filter(|call| call.changes());
-        let faults = changes.map(|call| Fault { call: call.name.clone(), number: call.number, error: None });
-        self.each(&faults.collect::<Vec<_>>());
+        let faults = changes.map(|call| Fault::of(call, None));
+        self.each("killed", &faults.collect::<Vec<_>>());
+    }
+
+    /// Has its disk become read-only before every change that is made with a name.
+    #[track_caller]
+    pub fn read_only(&self) {
+        let calls = self.calls(&CHANGES);
+        let mut faults = Vec::new();
+        for (index, call) in calls.iter().enumerate().filter(|(_, call)| NAMING.contains(&call.name.as_str())) {
+            let from = |name: &&str| {
+                let before = calls[..index].iter().filter(|call| call.name == *name).count();
+                format!("{name}:error=EROFS:when={}+", before + 1)
+            };
+            let others = NAMING.iter().map(from).collect();
+            faults.push(Fault { others, ..Fault::of(call, Some("EROFS")) });
+        }
+        self.each("read-only", &faults);
     }
 
     /// Has its calls fail.
     #[track_caller]
     pub fn failures(&self) {
-        let all = std::env::var("COFFER_FAULTS").is_ok_and(|value| value == "all");
+        let all = is_thorough();
         let mut faults = Vec::new();
         let (mut changes, mut looks) = (0, 0);
-        for call in self.calls(&[&CHANGES[..], &LOOKS].concat()) {
+        let calls = self.calls(&[&CHANGES[..], &LOOKS].concat());
+        // Of many looks, forty.
+        let step = (calls.iter().filter(|call| !call.changes()).count() / 40).max(3);
+        for call in calls {
             let seen = if call.changes() { &mut changes } else { &mut looks };
             *seen += 1;
             let errors = errors(&call);
             let wanted: Vec<&'static str> = match (all, call.changes()) {
                 (true, _) => errors.to_vec(),
                 (false, true) => vec![errors[*seen % errors.len()]],
-                (false, false) if *seen % 3 == 0 => vec![errors[*seen / 3 % errors.len()]],
+                (false, false) if *seen % step == 0 => vec![errors[*seen / step % errors.len()]],
                 (false, false) => Vec::new(),
             };
-            let fault = |error| Fault { call: call.name.clone(), number: call.number, error: Some(error) };
-            faults.extend(wanted.into_iter().map(fault));
+            faults.extend(wanted.into_iter().map(|error| Fault::of(&call, Some(error))));
         }
-        self.each(&faults);
+        self.each("fails", &faults);
     }
 
     /// The calls of an undisturbed run that are about this world, which must itself be in order.
@@ -113,20 +206,15 @@ impl<S> Faults<'_, S> {
         let mut disk = Disk::of(world);
         let (outcome, calls) = strace::run(world, self.arguments, self.input, &[], names);
         assert_eq!(outcome.code, Some(0), "undisturbed: {outcome:#?}");
-        (self.ended)(&start, "undisturbed");
+        (self.ended)(&start, Run::Undisturbed, "undisturbed");
         disk.run(&calls);
         assert_eq!(disk.wrong, Vec::<String>::new(), "undisturbed");
-        let mut seen = BTreeSet::new();
         let about = |call: &Call| call.name != "exit_group" && call.is_about(&world.path(""));
-        let wanted = |call: &Call| self.only.is_empty() || self.only.contains(&call.name.as_str());
-        // Two threads count on their own; a fault meets both.
-        calls
-            .into_iter()
-            .filter(|call| about(call) && wanted(call) && seen.insert((call.name.clone(), call.number)))
-            .collect()
+        let wanted = |call: &Call| (self.only)(call) && (is_thorough() || (self.few)(call));
+        calls.into_iter().filter(|call| about(call) && wanted(call)).collect()
     }
 
-    fn each(&self, faults: &[Fault]) {
+    fn each(&self, how: &str, faults: &[Fault]) {
         let (tally, started) = (Tally::default(), Instant::now());
         if self.alone {
             faults.iter().for_each(|fault| self.one(fault, &tally));
@@ -134,8 +222,8 @@ impl<S> Faults<'_, S> {
             in_two_threads(faults, |fault| self.one(fault, &tally));
         }
         let Tally { failed, passed, killed } = tally;
-        println!(
-            "| `{}` | {} | {} | {} | {} | {:.1} s |",
+        let row = format!(
+            "| `{}` | {how} | {} | {} | {} | {} | {:.1} s |\n",
             self.arguments.join(" "),
             faults.len(),
             killed.into_inner(),
@@ -143,22 +231,27 @@ impl<S> Faults<'_, S> {
             passed.into_inner(),
             started.elapsed().as_secs_f64()
         );
+        io::stdout().write_all(row.as_bytes()).unwrap();
     }
 
     fn one(&self, fault: &Fault, tally: &Tally) {
         let start = (self.start)();
         let world = (self.world)(&start);
-        let when = format!("{}, {}", self.arguments.join(" "), fault.inject());
+        let when = format!("{}, {}", self.arguments.join(" "), fault.inject().join(" "));
         let mut disk = Disk::of(world);
-        let (outcome, calls) = strace::run(world, self.arguments, self.input, &[fault.inject()], &CHANGES);
+        disk.in_parts = self.says == Says::InAReport;
+        let (outcome, calls) = strace::run(world, self.arguments, self.input, &fault.inject(), &CHANGES);
         disk.run(&calls);
+        if !self.is_kept {
+            disk = Disk::of(world);
+        }
         assert_eq!(disk.wrong, Vec::<String>::new(), "{when}");
         self.keeps_its_secrets(&outcome, &when);
         (self.holds)(&start, &when);
         match (fault.error, outcome.code) {
             (None, None) => tally.killed.fetch_add(1, Ordering::Relaxed),
             (Some(_), Some(0)) => {
-                (self.ended)(&start, &format!("{when}: it said that all was done"));
+                (self.ended)(&start, Run::Disturbed, &format!("{when}: it said that all was done"));
                 tally.passed.fetch_add(1, Ordering::Relaxed)
             }
             (Some(_), Some(1)) => {
@@ -172,7 +265,7 @@ impl<S> Faults<'_, S> {
         disk.run(&calls);
         assert_eq!(disk.wrong, Vec::<String>::new(), "{when}, and again");
         (self.holds)(&start, &format!("{when}, and again"));
-        (self.ended)(&start, &format!("{when}, and again"));
+        (self.ended)(&start, Run::Second, &format!("{when}, and again"));
         let left: Vec<_> = world.files(&world.path("")).into_iter().filter(|name| is_leftover(name)).collect();
         assert_eq!(left, [""; 0], "{when}, and again");
     }

@@ -11,9 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::{Outcome, World};
-
-const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
+use super::World;
 
 /// Stands in every secret that can be moved, so that one search finds them all.
 pub const SECRET: &str = "HUNTER2-IN-CLEAR";
@@ -40,6 +38,8 @@ pub struct Login {
 pub struct LivedIn {
     pub world: World,
     pub logins: Vec<Login>,
+    /// What the files held at first.
+    before: Vec<Vec<u8>>,
 }
 
 /// Where a migration ends.
@@ -79,6 +79,7 @@ impl LivedIn {
         });
         let token = STANDARD.encode(format!("AWS:{SECRET}"));
         let cache = json!({ "Registries": { "x": { "AuthorizationToken": token } }, "Version": "1.0" });
+        let mut before = Vec::new();
         for (file, content) in [
             (DOCKER, docker),
             (CONTAINERS, json!({ "auths": of(CONTAINERS) })),
@@ -88,36 +89,9 @@ impl LivedIn {
             let path = world.path(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, content.to_string()).unwrap();
+            before.push(content.to_string().into_bytes());
         }
-        Self { world, logins }
-    }
-
-    /// Runs a migration with a fault, as strace's `inject=` has it.
-    pub fn migrate_with(&self, fault: &str) -> Outcome {
-        let (call, _) = fault.split_once(':').unwrap();
-        let (trace, fault) = (format!("trace={call}"), format!("inject={fault}"));
-        let strace = ["-f", "-qq", "-o", "/dev/null", "-e", &trace, "-e", &fault, COFFER, "migrate", "--yes"];
-        self.world.call("strace", &strace).run()
-    }
-
-    /// Each of these calls that a migration makes, with its number, in a small world in which others failed before.
-    pub fn calls(names: &[&str], faults_before: &[&str]) -> Vec<(String, usize)> {
-        let lived_in = Self::new(1);
-        for fault in faults_before {
-            lived_in.migrate_with(fault);
-        }
-        let log = lived_in.world.path("trace");
-        let trace = format!("trace={}", names.join(","));
-        let strace = ["-f", "-qq", "-o", log.to_str().unwrap(), "-e", &trace, COFFER, "migrate", "--yes"];
-        lived_in.world.call("strace", &strace).run().ok();
-        let log = fs::read_to_string(log).unwrap();
-        let mut calls: Vec<(String, usize)> = Vec::new();
-        // `PID name(arguments) = result`
-        for (name, _) in log.lines().filter_map(|line| line.split_whitespace().nth(1)?.split_once('(')) {
-            let count = 1 + calls.iter().filter(|(known, _)| known == name).count();
-            calls.push((name.into(), count));
-        }
-        calls
+        Self { world, logins, before }
     }
 
     /// Where it is now.
@@ -151,6 +125,32 @@ impl LivedIn {
         lacks_nothing(&self.world.path(""), &self.world.store(), &self.logins, when);
     }
 
+    /// That nothing lies in clear but what did before, as it did: in its file, or beside it on its way out or back.
+    #[track_caller]
+    pub fn is_no_clearer(&self, when: &str) {
+        for path in self.world.files_with(&self.world.path(""), SECRET) {
+            let bytes = fs::read(&path).unwrap();
+            assert!(self.before.contains(&bytes), "{when}: {}", path.display());
+            assert!(!path.starts_with(self.world.store()), "{when}: {}", path.display());
+        }
+        for path in self.world.files_with(&self.world.path(""), "AGE-SECRET-KEY-1") {
+            assert_eq!(path.parent(), Some(&*self.world.store()), "{when}");
+        }
+    }
+
+    /// That every file is as it was at first.
+    #[track_caller]
+    pub fn is_as_before(&self, when: &str) {
+        let files = self.world.files_with(&self.world.path(""), SECRET);
+        let mut found: Vec<Vec<u8>> = files.iter().map(|path| fs::read(path).unwrap()).collect();
+        let mut before = self.before.clone();
+        // A cache of tokens has no copy: they expire.
+        before.retain(|bytes| !bytes.starts_with(b"{\"Registries"));
+        found.sort();
+        before.sort();
+        assert!(found == before, "{when}: {files:?}");
+    }
+
     /// That a migration ended: nothing left beside, nothing in clear.
     #[track_caller]
     pub fn is_clean(&self, when: &str) {
@@ -167,7 +167,12 @@ impl LivedIn {
         assert_eq!(end.held, undisturbed.held, "{when}");
         let parsed = |end: &End| -> BTreeMap<String, Value> {
             let files = end.files.iter();
-            files.map(|(name, bytes)| (name.clone(), serde_json::from_slice(bytes).unwrap())).collect()
+            files
+                .map(|(name, bytes)| {
+                    let text = || String::from_utf8_lossy(bytes).into_owned().into();
+                    (name.clone(), serde_json::from_slice(bytes).unwrap_or_else(|_| text()))
+                })
+                .collect()
         };
         assert_eq!(parsed(&end), parsed(undisturbed), "{when}");
         self.is_clean(when);

@@ -24,6 +24,7 @@ mod power;
 mod registry;
 pub mod scripted;
 mod server;
+pub mod small_disk;
 pub mod strace;
 mod terminal;
 mod world;

@@ -13,8 +13,11 @@ use super::strace::Call;
 #[derive(Debug, Clone)]
 pub struct Disk {
     root: PathBuf,
+    store: PathBuf,
     /// Every name that there is.
     names: BTreeSet<PathBuf>,
+    /// Those of directories that were made.
+    directories: BTreeSet<PathBuf>,
     /// Names under which something was made and that no rename has given away: nobody depends on them.
     drafts: BTreeSet<PathBuf>,
     /// Files with bytes that are not on the disk.
@@ -23,6 +26,10 @@ pub struct Disk {
     appeared: BTreeSet<PathBuf>,
     /// Names that the disk still knows.
     gone: BTreeSet<PathBuf>,
+    /// Bytes and names of which it was said that they could not be put on the disk.
+    given_up: (BTreeSet<PathBuf>, BTreeSet<PathBuf>),
+    /// Whether a file that is let go of depends on the store and on its own directory alone.
+    pub in_parts: bool,
     /// What was done in a wrong order.
     pub wrong: Vec<String>,
 }
@@ -34,11 +41,15 @@ impl Disk {
         let names = world.files(&root).into_iter().map(|name| root.join(name)).collect();
         Self {
             root,
+            store: world.store(),
             names,
+            directories: BTreeSet::new(),
             drafts: BTreeSet::new(),
             unsynced: BTreeSet::new(),
             appeared: BTreeSet::new(),
             gone: BTreeSet::new(),
+            given_up: Default::default(),
+            in_parts: false,
             wrong: Vec::new(),
         }
     }
@@ -52,12 +63,17 @@ impl Disk {
         let last_word = last_word.or_else(|| calls.iter().position(is_word));
         for (index, call) in calls.iter().enumerate() {
             if succeeded && Some(index) == last_word {
-                self.expect_all(true, "it says that it is done");
+                self.expect_all(None, "it says that it is done");
             }
             if call.succeeded {
                 self.follow(call);
+            } else if self.in_parts && call.name == "fsync" {
+                self.give_up(call.open_file());
             }
         }
+        let (bytes, names) = std::mem::take(&mut self.given_up);
+        self.unsynced.extend(bytes.into_iter().filter(|path| self.names.contains(path)));
+        self.appeared.extend(names.into_iter().filter(|path| self.names.contains(path)));
         // A removal that the disk does not know yet loses nothing, whoever comes next.
         self.gone.clear();
     }
@@ -66,14 +82,13 @@ impl Disk {
         let paths: Vec<PathBuf> = call.paths().into_iter().filter(|path| path.starts_with(&self.root)).collect();
         let open = call.open_file().filter(|path| path.starts_with(&self.root)).map(Path::to_owned);
         match (call.name.as_str(), paths.as_slice(), open) {
-            ("openat" | "creat", [path], _) if call.arguments.contains("O_CREAT") => {
-                if self.names.insert(path.clone()) {
-                    self.appeared.insert(path.clone());
-                    self.drafts.insert(path.clone());
-                }
+            ("openat" | "creat", [path], _) if call.changes() && self.names.insert(path.clone()) => {
+                self.appeared.insert(path.clone());
+                self.drafts.insert(path.clone());
             }
             ("mkdir" | "mkdirat", [path], _) => {
                 self.names.insert(path.clone());
+                self.directories.insert(path.clone());
                 self.appeared.insert(path.clone());
             }
             ("symlink" | "symlinkat", paths, _) => {
@@ -86,7 +101,7 @@ impl Disk {
             ("unlink" | "unlinkat", [path], _) => {
                 self.names.remove(path);
                 if !self.drafts.remove(path) {
-                    self.expect_all(false, &format!("{} is removed", path.display()));
+                    self.expect_all(Some(path), "it is removed");
                     self.gone.insert(path.clone());
                 }
                 self.appeared.remove(path);
@@ -99,12 +114,12 @@ impl Disk {
             }
             ("write" | "pwrite64" | "writev" | "ftruncate" | "fallocate", _, Some(path)) => {
                 if !self.drafts.contains(&path) {
-                    self.expect_all(false, &format!("{} is written over", path.display()));
+                    self.expect_all(Some(&path), "it is written over");
                 }
                 self.unsynced.insert(path);
             }
             ("write" | "ftruncate", _, None) if call.is_of_nameless() => {
-                self.expect_all(false, "what lost its name is written over");
+                self.expect_all(Some(Path::new("a file without a name")), "it is written over");
             }
             ("fchmod" | "fchown" | "utimensat", _, Some(path)) => {
                 self.unsynced.insert(path);
@@ -112,6 +127,8 @@ impl Disk {
             ("fsync" | "fdatasync", _, Some(path)) => {
                 self.unsynced.remove(&path);
                 self.appeared.retain(|name| name.parent() != Some(&path));
+                self.given_up.0.remove(&path);
+                self.given_up.1.retain(|name| name.parent() != Some(&path));
                 self.gone.retain(|name| name.parent() != Some(&path));
             }
             ("sync" | "syncfs", ..) => {
@@ -123,10 +140,21 @@ impl Disk {
         }
     }
 
+    /// What could not be put on the disk, which the program knows.
+    fn give_up(&mut self, path: Option<&Path>) {
+        let Some(path) = path else { return };
+        self.given_up.0.extend(self.unsynced.take(path));
+        let (names, appeared) =
+            std::mem::take(&mut self.appeared).into_iter().partition(|name| name.parent() == Some(path));
+        self.appeared = appeared;
+        self.given_up.1.extend::<BTreeSet<PathBuf>>(names);
+    }
+
     fn rename(&mut self, call: &Call, from: &PathBuf, to: &PathBuf) {
         let exchange = call.arguments.contains("RENAME_EXCHANGE");
-        for path in [Some(from), exchange.then_some(to)].into_iter().flatten() {
-            if self.unsynced.remove(path) {
+        for (path, name) in [Some((from, to)), exchange.then_some((to, from))].into_iter().flatten() {
+            // Nobody depends on what gets a temporary name.
+            if self.unsynced.remove(path) && !is_temporary(name) {
                 self.wrong.push(format!("{} is renamed and not synced", path.display()));
             }
         }
@@ -145,19 +173,87 @@ impl Disk {
         }
     }
 
-    /// That everything is on the disk: what came, and, where removals count too, what went.
-    fn expect_all(&mut self, removals: bool, when: &str) {
-        let counts = |path: &&PathBuf| !self.drafts.contains(*path) && !is_lock(path);
-        let unsynced = self.unsynced.iter().filter(counts).map(|path| format!("{} is not synced", path.display()));
-        let appeared = self.appeared.iter().filter(counts);
-        let gone = self.gone.iter().filter(|_| removals);
-        let names = appeared.chain(gone).map(|path| format!("the name {} is not synced", path.display()));
-        let wrong: Vec<String> = unsynced.chain(names).map(|what| format!("{when}, and {what}")).collect();
+    /// That everything is on the disk: what came and what went, at the end; what came, before something is let go of.
+    fn expect_all(&mut self, let_go: Option<&Path>, when: &str) {
+        let concerns = |path: &Path| {
+            let is_beside = let_go.is_none_or(|gone| gone.parent() == path.parent());
+            !is_temporary(path) && !is_lock(path) && (!self.in_parts || is_beside || path.starts_with(&self.store))
+        };
+        let unsynced = self.unsynced.iter().filter(|path| concerns(path)).map(|path| ("content", path));
+        let gone = self.gone.iter().filter(|path| let_go.is_none() && !is_temporary(path));
+        // A directory with nothing in it holds nothing.
+        let is_empty = |path: &PathBuf| {
+            let mut below = self.names.range(path.clone()..).skip(1).take_while(|name| name.starts_with(path));
+            self.directories.contains(path) && below.next().is_none()
+        };
+        let appeared = self.appeared.iter().filter(|path| concerns(path) && !is_empty(path));
+        let names = appeared.chain(gone).map(|path| ("name", path));
+        let say = |(what, path): (&str, &PathBuf)| {
+            let gone = let_go.map(|gone| format!("{}: ", gone.display())).unwrap_or_default();
+            format!("{gone}{when}, and the {what} of {} is not on the disk", path.display())
+        };
+        let wrong: Vec<String> = unsynced.chain(names).map(say).collect();
         self.wrong.extend(wrong);
     }
+}
+
+fn is_temporary(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_str().is_some_and(|name| name.starts_with(".coffer-")))
 }
 
 /// Holds nothing, and is made anew where it is missing.
 fn is_lock(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_str().is_some_and(|name| name == "lock" || name.ends_with(".lock")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::World;
+    use super::super::strace::parse;
+    use super::Disk;
+
+    /// What is wrong with calls, in which `/W` is a world that holds `/W/home/old` and `/W/home/lock`.
+    fn wrong(log: &str) -> usize {
+        let world = World::new();
+        world.write("old", "old");
+        world.write("lock", "");
+        let mut disk = Disk::of(&world);
+        disk.run(&parse(&log.replace("/W/", &format!("{}", world.path("").display()))));
+        disk.wrong.len()
+    }
+
+    const WRITTEN: &str = r#"openat(AT_FDCWD</W/home>, "/W/home/.coffer-1", O_RDWR|O_CREAT|O_EXCL, 0600) = 3</W/home/.coffer-1>
+write(3</W/home/.coffer-1>, ""..., 3) = 3
+"#;
+    const SYNCED: &str = "fsync(3</W/home/.coffer-1>) = 0\n";
+    const RENAMED: &str = r#"renameat(AT_FDCWD</W/home>, "/W/home/.coffer-1", AT_FDCWD</W/home>, "/W/home/new") = 0
+"#;
+    const SETTLED: &str = "fsync(4</W/home>) = 0\n";
+    const REMOVED: &str = "unlink(\"/W/home/old\") = 0\n";
+    const DONE: &str = "exit_group(0) = ?\n";
+
+    #[test]
+    fn the_right_order_is_right() {
+        assert_eq!(wrong(&[WRITTEN, SYNCED, RENAMED, SETTLED, REMOVED, SETTLED, DONE].concat()), 0);
+        assert_eq!(wrong(&[WRITTEN, SYNCED, RENAMED, SETTLED, DONE].concat()), 0);
+        // Killed, or failed and said so.
+        assert_eq!(wrong(&[WRITTEN, SYNCED, RENAMED].concat()), 0);
+        assert_eq!(wrong(&[WRITTEN, "exit_group(1) = ?\n"].concat()), 0);
+    }
+
+    #[test]
+    fn every_sync_that_is_left_out_or_late_is_noticed() {
+        for log in [
+            [WRITTEN, RENAMED, SETTLED, DONE].as_slice(),
+            &[WRITTEN, RENAMED, SYNCED, SETTLED, DONE],
+            &[WRITTEN, SYNCED, RENAMED, DONE],
+            &[WRITTEN, SYNCED, RENAMED, REMOVED, SETTLED, DONE],
+            &[WRITTEN, SYNCED, RENAMED, SETTLED, REMOVED, DONE],
+            &[WRITTEN, "fsync(3</W/home/.coffer-1>) = -1 EIO (Input/output error)\n", RENAMED],
+            &[WRITTEN, SYNCED, RENAMED, "write(2<pipe:[1]>, \"\"..., 4) = 4\n", SETTLED, DONE],
+            &["mkdir(\"/W/home/a\", 0700) = 0\nsymlink(\"x\", \"/W/home/a/b\") = 0\nfsync(3</W/home/a>) = 0\n", DONE],
+        ] {
+            assert!(wrong(&log.concat()) > 0, "{log:#?}");
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Outcome, World};
 
 /// What changes files, says that it is on the disk, or ends the process.
-pub const CHANGES: [&str; 34] = [
+pub const CHANGES: [&str; 36] = [
     "openat",
     "creat",
     "mkdir",
@@ -41,6 +41,8 @@ pub const CHANGES: [&str; 34] = [
     "fchownat",
     "utimensat",
     "flock",
+    "sendmsg",
+    "sendto",
     "exit_group",
 ];
 
@@ -51,14 +53,12 @@ pub const LOOKS: [&str; 7] = ["read", "pread64", "readv", "getdents64", "statx",
 #[derive(Debug, Clone)]
 pub struct Call {
     pub name: String,
-    /// The how-manieth of this name in its thread, from 1, as strace counts for its faults.
+    /// The how-manieth of this name, from 1, as strace counts for its faults.
     pub number: usize,
     /// As strace shows them, with the paths of open files.
     pub arguments: String,
     /// Whether it did what it was called for.
     pub succeeded: bool,
-    /// What it returned; `None` if it never did.
-    pub result: Option<String>,
 }
 
 impl Call {
@@ -70,6 +70,7 @@ impl Call {
             .skip(1)
             .any(|part| part.starts_with(root.to_str().unwrap()))
             || self.arguments.contains("<pipe:")
+            || self.name.starts_with("send")
     }
 
     /// The file of the descriptor that it is called with; `None` for one that has no name any more.
@@ -102,6 +103,8 @@ impl Call {
     pub fn changes(&self) -> bool {
         match self.name.as_str() {
             "openat" => self.arguments.contains("O_CREAT"),
+            // What is said to somebody.
+            "write" if self.arguments.contains("<pipe:") => false,
             "exit_group" => false,
             name => CHANGES.contains(&name),
         }
@@ -115,26 +118,34 @@ pub struct Fault {
     pub number: usize,
     /// The error that it returns; `None`: the process is killed before it is made.
     pub error: Option<&'static str>,
+    /// What happens to others, as strace's `inject=` has it.
+    pub others: Vec<String>,
 }
 
 impl Fault {
+    /// One call, and what happens to it.
+    pub fn of(call: &Call, error: Option<&'static str>) -> Self {
+        Self { call: call.name.clone(), number: call.number, error, others: Vec::new() }
+    }
+
     /// As strace's `inject=` has it.
-    pub fn inject(&self) -> String {
-        match self.error {
-            Some(error) => format!("{}:error={error}:when={}", self.call, self.number),
-            None => format!("{}:signal=SIGKILL:when={}", self.call, self.number),
+    pub fn inject(&self) -> Vec<String> {
+        if !self.others.is_empty() {
+            return self.others.clone();
         }
+        let what = self.error.map_or("signal=SIGKILL".into(), |error| format!("error={error}"));
+        vec![format!("{}:{what}:when={}", self.call, self.number)]
     }
 }
 
-/// Runs Coffer under strace, with faults as its `inject=` has them. What it said, and its calls.
+/// Runs Coffer under strace, with faults as its `inject=` has them. What it said, and its calls. Only its main thread is looked
+/// at, which does everything that matters; and no plugin that it calls.
 pub fn run(world: &World, arguments: &[&str], input: &str, faults: &[String], names: &[&str]) -> (Outcome, Vec<Call>) {
     let log = tempfile::NamedTempFile::new().unwrap();
     let mut names: Vec<&str> = names.to_vec();
     names.extend(faults.iter().filter_map(|fault| fault.split(':').next()));
     let trace = format!("trace={}", names.join(","));
-    let mut strace =
-        vec!["-f", "-qq", "-y", "-s", "0", "-o", log.path().to_str().unwrap(), "-e", &trace];
+    let mut strace = vec!["-qq", "-y", "-s", "0", "-o", log.path().to_str().unwrap(), "-e", &trace];
     let faults: Vec<String> = faults.iter().map(|fault| format!("inject={fault}")).collect();
     for fault in &faults {
         strace.extend(["-e", fault]);
@@ -145,44 +156,20 @@ pub fn run(world: &World, arguments: &[&str], input: &str, faults: &[String], na
     (outcome, parse(&fs::read_to_string(log.path()).unwrap()))
 }
 
-/// `PID name(arguments) = result`, in two pieces where another thread came between.
-fn parse(log: &str) -> Vec<Call> {
-    let mut numbers: HashMap<(&str, String), usize> = HashMap::new();
-    let mut unfinished: HashMap<&str, usize> = HashMap::new();
-    let mut calls: Vec<Call> = Vec::new();
-    for line in log.lines() {
-        let Some((thread, rest)) = line.split_once(' ') else { continue };
-        let rest = rest.trim_start();
-        if let Some(resumed) = rest.strip_prefix("<... ") {
-            let Some(index) = unfinished.remove(thread) else { continue };
-            let (_, rest) = resumed.split_once("resumed>").unwrap();
-            finish(&mut calls[index], rest);
-            continue;
-        }
-        let Some((name, rest)) = rest.split_once('(') else { continue };
-        let number = numbers.entry((thread, name.to_owned())).or_default();
+/// `name(arguments) = result`, a line each.
+pub fn parse(log: &str) -> Vec<Call> {
+    let mut numbers: HashMap<String, usize> = HashMap::new();
+    let mut calls = Vec::new();
+    for (name, rest) in log.lines().filter_map(|line| line.split_once('(')) {
+        let number = numbers.entry(name.to_owned()).or_default();
         *number += 1;
-        let mut call =
-            Call { name: name.into(), number: *number, arguments: String::new(), succeeded: false, result: None };
-        match rest.strip_suffix(" <unfinished ...>") {
-            Some(arguments) => {
-                call.arguments = arguments.into();
-                unfinished.insert(thread, calls.len());
-            }
-            None => finish(&mut call, rest),
-        }
-        calls.push(call);
+        let (arguments, result) = rest.rsplit_once(" = ").unwrap_or((rest, "?"));
+        calls.push(Call {
+            name: name.into(),
+            number: *number,
+            arguments: arguments.trim_end().trim_end_matches(')').into(),
+            succeeded: result.starts_with(|first: char| first.is_ascii_digit()),
+        });
     }
     calls
-}
-
-fn finish(call: &mut Call, rest: &str) {
-    let Some((arguments, result)) = rest.rsplit_once(" = ") else {
-        call.arguments += rest;
-        return;
-    };
-    call.arguments += arguments.trim_end().trim_end_matches(')');
-    // `?`: it ended the process, or the process was ended in it.
-    call.succeeded = result.starts_with(|first: char| first.is_ascii_digit());
-    call.result = (!result.starts_with('?')).then(|| result.to_owned());
 }

@@ -49,9 +49,12 @@ impl World {
         world
     }
 
-    /// Another world, whose home and runtime directory hold the same.
+    /// Another world that is set up the same, and whose directories hold the same.
     pub fn twin(&self) -> Self {
-        let twin = Self::new();
+        let mut twin = Self::new();
+        let (here, there) = (self.path("").display().to_string(), twin.path("").display().to_string());
+        let elsewhere = |(name, value): &(String, String)| (name.clone(), value.replace(&here, &there));
+        twin.environment = self.environment.iter().map(elsewhere).collect();
         for directory in ["home", "run", "bin"] {
             let from = format!("{}/.", self.path(directory).display());
             let copy = Command::new("cp").args(["-a", &from]).arg(twin.path(directory)).status().unwrap();
