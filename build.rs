@@ -1,6 +1,5 @@
 //! Links the unwinder into the programs, instead of having libgcc_s loaded with them: a sixth of their start.
 
-#[expect(clippy::print_stdout, reason = "it is how a build script talks to cargo")]
 fn main() -> std::io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     let is = |variable: &str, value: &str| std::env::var(variable).is_ok_and(|said| said == value);

@@ -14,9 +14,9 @@ pub mod error;
 pub mod file_name;
 pub mod files;
 pub mod foreign_file;
-pub mod hand_over;
 #[cfg(fuzzing)]
 pub mod fuzzing;
+pub mod hand_over;
 pub mod helper;
 pub mod key;
 pub mod migration;

@@ -45,8 +45,6 @@ pub fn copy() -> Result<(Option<Step<'static>>, PathBuf)> {
     if copies.is_empty() {
         // Whoever put them there may have been killed before they were on the disk.
         files::sync_directory(files::parent(&helper))?;
-    }
-    if copies.is_empty() {
         return Ok((None, helper));
     }
     let targets: Vec<String> = copies.iter().map(|(target, _)| target.display().to_string()).collect();

@@ -28,6 +28,7 @@ impl Server {
 }
 
 impl Drop for Server {
+    #[expect(clippy::print_stderr, reason = "the reader of a failed test wants to know")]
     fn drop(&mut self) {
         if let Ok(Some(status)) = self.0.try_wait() {
             // What the test then complains of may be no fault of ours.
