@@ -4,6 +4,7 @@
 //! (`AWS_RETRY_MODE=legacy`, `AWS_MAX_ATTEMPTS=0`, a line break in a key).
 
 use std::env;
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use aws_config::ecs::EcsCredentialsProvider;
@@ -205,22 +206,46 @@ fn is_header_text(text: &str) -> bool {
 fn default_chain(region: Option<Region>, clients: &Clients) -> SharedCredentialsProvider {
     let proxied = provider_config(region.clone(), &clients.proxied);
     let direct = provider_config(region.clone(), &clients.direct);
-    let imds = imds::Client::builder()
-        .configure(&provider_config(region, &clients.plain))
-        .max_attempts(1)
-        .connect_timeout(IMDS_PATIENCE)
-        .read_timeout(IMDS_PATIENCE)
-        .build();
+    let plain = provider_config(region, &clients.plain);
     let profile = ProfileFileCredentialsProvider::builder().configure(&proxied);
-    let web_identity = WebIdentityTokenCredentialsProvider::builder().configure(&proxied);
+    let web_identity = move || WebIdentityTokenCredentialsProvider::builder().configure(&proxied).build();
     let container = EcsCredentialsProvider::builder().configure(&direct);
-    let instance = ImdsCredentialsProvider::builder().configure(&direct).imds_client(imds);
+    let instance = move || {
+        let imds = imds::Client::builder()
+            .configure(&plain)
+            .max_attempts(1)
+            .connect_timeout(IMDS_PATIENCE)
+            .read_timeout(IMDS_PATIENCE);
+        ImdsCredentialsProvider::builder().configure(&direct).imds_client(imds.build()).build()
+    };
     let chain = CredentialsProviderChain::first_try("Environment", EnvironmentVariableCredentialsProvider::new())
         .or_else("Profile", profile.build())
-        .or_else("WebIdentityToken", web_identity.build())
+        .or_else("WebIdentityToken", Late(web_identity))
         .or_else("EcsContainer", container.build())
-        .or_else("Ec2InstanceMetadata", instance.build());
+        .or_else("Ec2InstanceMetadata", Late(instance));
     SharedCredentialsProvider::new(chain)
+}
+
+/// A provider that is made when its turn comes. These two make clients of their own, a fifth of the work of a mint, and are
+/// asked by few.
+struct Late<F>(F);
+
+impl<F> fmt::Debug for Late<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Late")
+    }
+}
+
+impl<P: ProvideCredentials, F: Fn() -> P + Send + Sync> ProvideCredentials for Late<F> {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let provider = (self.0)();
+            provider.provide_credentials().await
+        })
+    }
 }
 
 /// Where STS and SSO are asked: the rule's region, the environment's, the profile's, else `fallback`, the host's own.
