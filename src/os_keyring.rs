@@ -85,13 +85,23 @@ mod secret_service {
             Ok(unlocked.chain(locked).collect())
         }
 
-        /// Writes an item, replacing the one with the same service, user and login.
-        pub fn put(&self, service: &str, user: &str, login: Option<&str>, label: &str, secret: &[u8]) -> Result<()> {
+        /// Writes an item, replacing the one with the same service and user.
+        pub fn put(&self, service: &str, user: &str, label: &str, secret: &[u8]) -> Result<()> {
+            let attributes = HashMap::from([("service", service), ("username", user)]);
+            self.create(attributes, label, secret, true).map(drop)
+        }
+
+        /// Writes an item beside whatever there is. Its [`Item::id`].
+        pub fn add(&self, service: &str, user: &str, login: &str, label: &str, secret: &[u8]) -> Result<String> {
+            let attributes = HashMap::from([("service", service), ("username", user), ("login", login)]);
+            self.create(attributes, label, secret, false)
+        }
+
+        fn create(&self, names: HashMap<&str, &str>, label: &str, secret: &[u8], replace: bool) -> Result<String> {
             let collection = self.service.get_default_collection().map_err(failure)?;
             collection.ensure_unlocked().map_err(failure)?;
-            let mut attributes = HashMap::from([("service", service), ("username", user)]);
-            attributes.extend(login.map(|login| ("login", login)));
-            collection.create_item(label, attributes, secret, true, "text/plain").map(drop).map_err(failure)
+            let item = collection.create_item(label, names, secret, replace, "text/plain").map_err(failure)?;
+            Ok(item.path.to_string())
         }
 
         /// Whether something could be written now, without a prompt.
@@ -229,9 +239,16 @@ mod native {
         }
 
         /// Writes an item, replacing the one with the same service and user.
-        pub fn put(&self, service: &str, user: &str, _login: Option<&str>, _label: &str, secret: &[u8]) -> Result<()> {
+        pub fn put(&self, service: &str, user: &str, _label: &str, secret: &[u8]) -> Result<()> {
             let entry = self.store.build(service, user, None).map_err(failure)?;
             entry.set_secret(secret).map_err(failure)
+        }
+
+        /// The same: there is one of a name. Its [`Item::id`].
+        pub fn add(&self, service: &str, user: &str, _login: &str, _label: &str, secret: &[u8]) -> Result<String> {
+            let entry = self.store.build(service, user, None).map_err(failure)?;
+            entry.set_secret(secret).map_err(failure)?;
+            Ok(id(&entry))
         }
 
         /// Whether something could be written now, without a prompt.
@@ -243,7 +260,7 @@ mod native {
     impl Item<'_> {
         /// What tells it from all other items that are there.
         pub fn id(&self) -> String {
-            format!("{:?}", self.entry.get_specifiers())
+            id(&self.entry)
         }
 
         /// Which item of its service it is.
@@ -269,6 +286,10 @@ mod native {
                 deleted => deleted.map_err(failure),
             }
         }
+    }
+
+    fn id(entry: &Entry) -> String {
+        format!("{:?}", entry.get_specifiers())
     }
 
     fn failure(error: CoreError) -> Error {

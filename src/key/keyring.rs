@@ -55,7 +55,7 @@ pub fn put(identities: &[x25519::Identity], may_prompt: bool) -> Result<()> {
         let recipient = identity.to_public().to_string();
         let secret = identity.to_string();
         let label = "Key of docker-credential-coffer";
-        keyring.put(SERVICE, &recipient, None, label, secret.expose_secret().as_bytes())?;
+        keyring.put(SERVICE, &recipient, label, secret.expose_secret().as_bytes())?;
         // Everything that is stored from now on depends on it.
         let kept = keyring.find(SERVICE, Some(&recipient))?;
         match kept.first().map(Item::secret).transpose()? {

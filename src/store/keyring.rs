@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::time::SystemTime;
 
 use super::{Held, Listing, Shelf, Store};
 use crate::credential::{Credential, Login};
@@ -49,18 +50,16 @@ impl Store for Keyring {
         let login = credential.username.as_str();
         let label = format!("{server} ({login}) in docker-credential-coffer");
         let secret = Login::to_json(server.name(), credential);
-        // What is there before, and no more: two that found each other's would each remove it, and leave none.
-        let replaced = keyring.find(self.service, Some(server.name()))?;
-        keyring.put(self.service, server.name(), Some(login), &label, &secret)?;
-        // Only now, so that a kill leaves two rather than none.
-        for item in replaced {
-            match item.names() {
-                Ok(names) if names.login.as_ref().is_some_and(|other| other != login) => item.delete()?,
-                Ok(_) | Err(Error::ItemGone) => {}
-                Err(error) => return Err(error),
-            }
+        // What is there before, and no more: two that found each other's would each remove it, and leave none. Nor may an item
+        // be written over, which somebody may have found already and be about to remove.
+        let mut replaced = keyring.find(self.service, Some(server.name()))?;
+        if replaced.len() > 1 {
+            // The one that counts goes last, so that none that did not count does meanwhile.
+            replaced.sort_by_cached_key(rank);
         }
-        Ok(())
+        let own = keyring.add(self.service, server.name(), login, &label, &secret)?;
+        // Only now, so that a kill leaves two rather than none.
+        replaced.iter().filter(|item| item.id() != own).try_for_each(Item::delete)
     }
 
     fn remove(&self, server: &ServerKey) -> Result<bool> {
@@ -130,8 +129,13 @@ impl Keyring {
 fn newest<'a>(items: &'a [Item<'a>]) -> Option<&'a Item<'a>> {
     match items {
         [item] => Some(item),
-        items => items.iter().max_by_key(|item| (item.modified(), item.id())),
+        items => items.iter().max_by_key(|item| rank(item)),
     }
+}
+
+/// Which of two items for one server counts: the greater.
+fn rank(item: &Item) -> (Option<SystemTime>, String) {
+    (item.modified(), item.id())
 }
 
 fn open(server: &ServerKey, item: &Item) -> Result<Credential> {
