@@ -40,7 +40,7 @@ impl World {
             identity_file: None,
             may_prompt: false,
             unlock_for: Duration::from_secs(1),
-            ecr: EcrSettings { cache: false, timeout: Duration::from_millis(500) },
+            ecr: EcrSettings { cache: false, timeout: Duration::from_millis(100) },
             rules: Vec::new(),
         }
     }

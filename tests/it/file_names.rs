@@ -16,7 +16,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(cases(4000))]
+    #![proptest_config(cases(3000))]
 
     #[test]
     fn every_text_has_a_name_of_its_own(one in text(), other in text()) {

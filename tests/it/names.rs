@@ -141,7 +141,7 @@ fn check_pair(one: &str, other: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(cases(4000))]
+    #![proptest_config(cases(3000))]
 
     #[test]
     fn a_name_is_the_key_that_its_parts_say(parts in parts()) {

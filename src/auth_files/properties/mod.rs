@@ -130,7 +130,7 @@ fn edited(client: Client, text: &str, edit: &Edit) -> String {
 fn cases() -> Config {
     let default = Config::default();
     let rng_seed = if default.rng_seed == RngSeed::Random { RngSeed::Fixed(0xC0FFE2) } else { default.rng_seed };
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 1000 };
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { 700 };
     Config { cases, rng_seed, failure_persistence: None, ..default }
 }
 
