@@ -62,7 +62,7 @@ fn migrated() -> LivedIn {
 }
 
 #[test]
-fn killed_before_every_single_change_it_loses_nothing_and_ends_the_same() {
+fn killed_before_any_change_it_loses_nothing_and_ends_the_same() {
     let end = migrated().end();
     let ended = |lived_in: &LivedIn, _, when: &str| lived_in.ended(&end, when);
     Faults::of((&["migrate", "--yes"], ""), &|| LivedIn::new(1), world, &holds, &ended)

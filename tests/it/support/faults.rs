@@ -1,7 +1,7 @@
 //! One command that writes, and every call that it makes failing, or being its last, in turn.
 //!
-//! `COFFER_FAULTS=all` tries every error at every call; without it, every change meets one error, every third look (of
-//! many, forty) meets one, and the errors take turns. A kill is tried before every change in either case: between two changes nothing differs.
+//! `COFFER_FAULTS=all` tries every error at every call. Without it, every change meets one error, and every third look (of many,
+//! forty) meets one; the errors take turns. Of commands that make many calls, some are tried: see [`some`].
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -141,7 +141,7 @@ impl<'a, S> Faults<'a, S> {
         Self { is_kept: false, ..self }
     }
 
-    /// Tries everything, and prints a line of the table in `docs/reliability.md`.
+    /// Tries everything, and prints lines of the table in `docs/reliability.md`.
     #[track_caller]
     pub fn run(&self) {
         self.kills();
@@ -149,7 +149,7 @@ impl<'a, S> Faults<'a, S> {
         self.read_only();
     }
 
-    /// Kills it before every change.
+    /// Kills it before its changes: between two of them, nothing differs on the disk.
     #[track_caller]
     pub fn kills(&self) {
         let calls = self.calls(&CHANGES);
