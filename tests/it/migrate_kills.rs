@@ -6,12 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use crate::support::faults::{Faults, Says, is_thorough, some};
+use crate::support::faults::{Faults, Says, some};
 use crate::support::{LivedIn, World, in_two_threads, strace};
 
 #[test]
-fn killed_at_random_moments_it_loses_nothing_and_ends_the_same() {
+fn killed_at_200_random_moments_it_loses_nothing_and_ends_the_same() {
     const LOGINS: usize = 30;
+    const KILLS: u64 = 200;
     const SEED: u64 = 20_261_121;
     let undisturbed = LivedIn::new(LOGINS);
     let started = Instant::now();
@@ -23,8 +24,7 @@ fn killed_at_random_moments_it_loses_nothing_and_ends_the_same() {
         undisturbed.world.get(&login.server).answers(&login.server, &login.username, &login.secret);
     }
     let killed = AtomicUsize::new(0);
-    let kills = if is_thorough() { 200 } else { 30 };
-    in_two_threads(&(0..kills).collect::<Vec<u64>>(), |number| {
+    in_two_threads(&(0..KILLS).collect::<Vec<u64>>(), |number| {
         let lived_in = LivedIn::new(LOGINS);
         let moment = span.lock().unwrap().mul_f64(random(SEED + number));
         let when = format!("seed {}, after {moment:?}", SEED + number);
@@ -43,7 +43,7 @@ fn killed_at_random_moments_it_loses_nothing_and_ends_the_same() {
         lived_in.world.coffer(&["migrate", "--yes"]).run().ok();
         lived_in.ended(&end, &when);
     });
-    assert!(killed.into_inner() > kills as usize / 2, "most of the runs were over before they were killed");
+    assert!(killed.into_inner() > KILLS as usize / 2, "most of the runs were over before they were killed");
 }
 
 fn world(lived_in: &LivedIn) -> &World {

@@ -110,6 +110,8 @@ impl Disk {
             ("rmdir", [path], _) => {
                 self.names.remove(path);
                 self.appeared.remove(path);
+                // Once a directory is off the disk, so is what was in it.
+                self.gone.retain(|gone| !gone.starts_with(path));
                 self.gone.insert(path.clone());
             }
             ("write" | "pwrite64" | "writev" | "ftruncate" | "fallocate", _, Some(path)) => {
@@ -239,6 +241,9 @@ write(3</W/home/.coffer-1>, ""..., 3) = 3
         // Killed, or failed and said so.
         assert_eq!(wrong(&[WRITTEN, SYNCED, RENAMED].concat()), 0);
         assert_eq!(wrong(&[WRITTEN, "exit_group(1) = ?\n"].concat()), 0);
+        let removed = "unlink(\"/W/home/dir/old\") = 0\nrmdir(\"/W/home/dir\") = 0\n";
+        assert_eq!(wrong(&[removed, SETTLED, DONE].concat()), 0);
+        assert_eq!(wrong(&[removed, DONE].concat()), 1);
     }
 
     #[test]
