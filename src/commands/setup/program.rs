@@ -85,7 +85,7 @@ pub fn plugin(helper: &Path) -> Result<Option<Step<'static>>> {
         Ok(_) | Err(_) => {}
     }
     Ok(Some(Step {
-        what: vec![format!("make docker coffer another name of it: {}", link.display())],
+        what: vec![format!("make docker coffer a command of the docker CLI: {}", link.display())],
         undo: format!("rm {}", link.display()),
         act: Box::new(move |_| {
             files::create_directory(files::parent(&link))?;
