@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::time::SystemTime;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -72,9 +73,10 @@ pub fn knows(argument: &OsStr) -> bool {
 }
 
 impl Arguments {
-    /// Reads what stands after the program's name. clap itself exits with 2 for wrong usage, and with 0 for `--help`.
+    /// Reads what stands after the program's name. Wrong usage exits with 2, `--help` with 0.
     pub fn read(arguments: &[OsString]) -> Self {
-        Self::parse_from([OsStr::new(HELPER)].into_iter().chain(arguments.iter().map(OsString::as_os_str)))
+        let all = [OsStr::new(HELPER)].into_iter().chain(arguments.iter().map(OsString::as_os_str));
+        Self::try_parse_from(all).unwrap_or_else(|error| exit(error))
     }
 
     /// Does what was asked, with results written to `out`.
@@ -100,6 +102,16 @@ impl Arguments {
             Command::Man(_) => completions::man(out),
         }
     }
+}
+
+/// Ends the process as clap does. A surplus argument is not repeated: somebody may have taken its place for a passphrase's.
+fn exit(mut error: clap::Error) -> ! {
+    let is_option = |value: &ContextValue| matches!(value, ContextValue::String(text) if text.starts_with('-'));
+    let surplus = error.get(ContextKind::InvalidArg).filter(|value| !is_option(value));
+    if error.kind() == ErrorKind::UnknownArgument && surplus.is_some() {
+        error.insert(ContextKind::InvalidArg, ContextValue::String("***".into()));
+    }
+    error.exit()
 }
 
 /// Prints a report for programs.

@@ -8,7 +8,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use serde_json::json;
 
-use super::Arguments;
+use super::{Arguments, exit};
 use crate::hand_over::COMMANDS;
 
 /// The command that it adds.
@@ -31,7 +31,7 @@ pub enum Call {
 }
 
 impl Call {
-    /// Reads the arguments. clap itself exits with 2 for wrong usage, and with 0 for `--help`.
+    /// Reads the arguments. Wrong usage exits with 2, `--help` with 0.
     pub fn read(arguments: &[OsString]) -> Self {
         if arguments.first().is_some_and(|first| first == METADATA) {
             return Self::Metadata(metadata());
@@ -40,8 +40,9 @@ impl Call {
         let mut arguments =
             own(arguments).unwrap_or_else(|message| command.error(ErrorKind::UnknownArgument, message).exit());
         arguments.insert(0, COMMANDS.into());
-        let matches = command.get_matches_from(arguments);
-        Self::Command(Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+        let matches = command.try_get_matches_from(arguments);
+        let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
+        Self::Command(arguments.unwrap_or_else(|error| exit(error)))
     }
 }
 

@@ -222,3 +222,17 @@ fn with_the_os_keyring_a_secret_crosses_the_bus_alone() {
     assert!(gone.outcome.stdout.contains("cannot be reached"), "{:#?}", gone.outcome);
     chmod(&world.path("run"), 0o700);
 }
+
+/// It is in the process list and in the shell's history all the same; a log of a build need not have it too.
+#[test]
+fn a_passphrase_given_as_an_argument_is_not_repeated() {
+    let world = World::new();
+    let plugin = env!("CARGO_BIN_EXE_docker-coffer");
+    let arguments = ["key", "protect", "--passphrase", MARKER];
+    let by_plugin = world.call(plugin, &[&["coffer"][..], &arguments].concat()).run();
+    for said in [world.coffer(&arguments).run(), by_plugin] {
+        assert_eq!(said.code, Some(2), "{said:#?}");
+        assert!(said.stderr.contains("unexpected argument '***' found"), "{said:#?}");
+        assert_eq!(form_in(said.said().as_bytes()), None, "{said:#?}");
+    }
+}
