@@ -77,6 +77,11 @@ fn a_program_that_clients_do_not_find_or_that_is_another() {
         is_broken(&world, "program", words);
         assert!(world.coffer(&["doctor"]).run().took.as_millis() < 1500);
     }
+    let copy = world.path("bin/docker-credential-coffer");
+    fs::copy(env!("CARGO_BIN_EXE_docker-credential-coffer"), &copy).unwrap();
+    is_broken(&world, "program", "has no docker-coffer beside it");
+    fs::copy(env!("CARGO_BIN_EXE_docker-coffer"), copy.with_file_name("docker-coffer")).unwrap();
+    assert_eq!(broken(&world), []);
     world.set("PATH", "/nowhere");
     let found = broken(&world);
     assert!(found[0].1.contains("is not on the PATH"), "{found:?}");

@@ -12,7 +12,7 @@ use super::Check;
 use crate::ecr;
 use crate::error::Result;
 use crate::files;
-use crate::hand_over::{self, HELPER};
+use crate::hand_over::{self, COMMANDS, HELPER};
 use crate::search_path;
 use crate::settings::Settings;
 
@@ -51,6 +51,11 @@ fn program() -> Check {
     }
     let version = version(&found).unwrap_or_default();
     let own = format!("{HELPER} ({HELPER}) {}", env!("CARGO_PKG_VERSION"));
+    let is_alone = fs::canonicalize(&found).is_ok_and(|found| !found.with_file_name(COMMANDS).is_file());
+    if version == own && is_alone {
+        let detail = format!("{} has no {COMMANDS} beside it, and can do nothing for AWS", found.display());
+        return Check::bad(name, detail, format!("put both into one directory: {HELPER} setup"));
+    }
     if version == own {
         return Check::good(name, format!("{} is on the PATH, another copy of this one", found.display()));
     }
