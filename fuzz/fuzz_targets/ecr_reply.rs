@@ -33,8 +33,9 @@ fuzz_target!(init: serve(), |data: &[u8]| {
     let server: ServerKey = name.parse().unwrap();
     let host = name.parse().unwrap();
     let nothing = || Box::new(Nothing);
-    let registry = Registry { server, host, rule: None, tokens: None, logins: nothing(), sessions: nothing() };
-    match registry.token(&settings) {
+    let fingerprint = String::new();
+    let registry = Registry { server, host, rule: None, fingerprint, tokens: None, logins: nothing(), sessions: nothing() };
+    match registry.token(&settings, &|registry, settings| registry.new_token(settings)) {
         Ok(found) => {
             assert!(!found.credential.username.trim().is_empty());
             assert!(!found.credential.username.chars().any(char::is_control));
