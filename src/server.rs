@@ -145,6 +145,10 @@ fn check_characters(request: &str) -> Result<(), Error> {
     if request.chars().any(char::is_control) {
         return Err(Error::BadServer("holds a control character"));
     }
+    // The request of a `store`, or of another protocol. As a name, the trace would tell the secret in it.
+    if request.starts_with('{') {
+        return Err(Error::BadServer("begins with {, as JSON does"));
+    }
     if request.contains(['@', '\\', '%']) {
         return Err(Error::BadServer("holds one of @ \\ %"));
     }
@@ -389,6 +393,8 @@ mod tests {
             "ghcr.io:5000.",
             "http://h..",
             "user@ghcr.io",
+            "{\"ServerURL\":\"ghcr.io\"}",
+            "{",
             "https://ghcr.io@evil.example",
             "ghcr.io\\evil",
             "ghcr.io%2fevil",

@@ -86,7 +86,7 @@ fn no_request_that_fails_shows_its_secret() {
     }
     for action in ["get", "erase"] {
         for (name, request, words) in [
-            ("a request of store", whole.clone(), "not a server's name"),
+            ("a request of store", whole.clone(), "begins with {"),
             ("a login in the name", format!("https://alice:{MARKER}@ghcr.io"), "one of @"),
             ("a secret and what is no name", format!("{MARKER}\\"), "one of @"),
             ("a secret in a path that climbs", format!("ghcr.io/../{MARKER}"), "climbs"),
