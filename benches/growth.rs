@@ -13,7 +13,6 @@ mod support;
 mod turns;
 
 use std::env;
-use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
@@ -21,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{World, login};
-use turns::{Answer, Entrant, Step, entrant, installed, race, step};
+use turns::{Answer, Entrant, Step, copy_first, entrant, installed, race, step};
 
 const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
 
@@ -70,13 +69,7 @@ fn store_of(count: usize) -> World {
     // What doctor looks for.
     world.write(".docker/config.json", "{\"credsStore\": \"coffer\"}");
     world.coffer(&["store"]).input(login(&server(0), USERNAME, SECRET)).run().silent();
-    let root = world.store().join("store");
-    let name = format!("{USERNAME}.age");
-    for number in 1..count {
-        let directory = root.join(server(number));
-        fs::create_dir(&directory).unwrap();
-        fs::copy(root.join(server(0)).join(&name), directory.join(&name)).unwrap();
-    }
+    copy_first(&world, (0..count).map(server));
     // Nobody is to wait for what is yet to be written of these.
     rustix::fs::sync();
     world

@@ -27,7 +27,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 use support::{Aws, Bus, Server, World, free_port, login};
-use turns::{Answer, Entrant, Step, entrant, installed, print_medians, race, step};
+use turns::{Answer, Entrant, Step, copy_first, entrant, installed, print_medians, race, step};
 
 const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
 /// What it hands over to: the commands, and AWS.
@@ -292,13 +292,7 @@ impl KeyringWorld {
 fn store_of(count: usize) -> World {
     let world = World::new();
     fill(&world, Path::new(COFFER), 1);
-    let root = world.store().join("store");
-    let name = format!("{USERNAME}.age");
-    for number in 1..count {
-        let directory = root.join(server(number));
-        fs::create_dir(&directory).unwrap();
-        fs::copy(root.join(server(0)).join(&name), directory.join(&name)).unwrap();
-    }
+    copy_first(&world, (0..count).map(server));
     world
 }
 

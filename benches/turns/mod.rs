@@ -166,3 +166,14 @@ pub fn print_medians(entrants: &[Entrant]) {
         println!("| {name} | {median:.2} | {low:.2} – {high:.2} | {ratio:.1} | {turns} |");
     }
 }
+
+/// Copies the file of the first server, which alone an age store holds, under the names of all the others.
+pub fn copy_first(world: &World, mut servers: impl Iterator<Item = String>) {
+    let root = world.store().join("store");
+    let first = fs::read_dir(root.join(servers.next().unwrap())).unwrap().next().unwrap().unwrap();
+    for server in servers {
+        let directory = root.join(server);
+        fs::create_dir(&directory).unwrap();
+        fs::copy(first.path(), directory.join(first.file_name())).unwrap();
+    }
+}
