@@ -175,11 +175,20 @@ impl Disk {
         }
     }
 
+    /// Whether a file of the store is no backup, or one of a file that lies beside what is let go of. The others may do without.
+    fn is_backup_beside(&self, path: &Path, let_go: Option<&Path>) -> bool {
+        let below = path.strip_prefix(self.store.join("backups")).ok();
+        let of = below.and_then(|below| below.iter().next()?.to_str());
+        let of = of.map(|of| percent_encoding::percent_decode_str(of).decode_utf8_lossy().into_owned());
+        let_go.zip(of).is_none_or(|(gone, of)| Path::new(&of).parent() == gone.parent())
+    }
+
     /// That everything is on the disk: what came and what went, at the end; what came, before something is let go of.
     fn expect_all(&mut self, let_go: Option<&Path>, when: &str) {
         let concerns = |path: &Path| {
             let is_beside = let_go.is_none_or(|gone| gone.parent() == path.parent());
-            !is_temporary(path) && !is_lock(path) && (!self.in_parts || is_beside || path.starts_with(&self.store))
+            let is_needed = path.starts_with(&self.store) && self.is_backup_beside(path, let_go);
+            !is_temporary(path) && !is_lock(path) && (!self.in_parts || is_beside || is_needed)
         };
         let unsynced = self.unsynced.iter().filter(|path| concerns(path)).map(|path| ("content", path));
         let gone = self.gone.iter().filter(|path| let_go.is_none() && !is_temporary(path));
