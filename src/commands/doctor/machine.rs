@@ -51,13 +51,14 @@ fn program() -> Check {
     }
     let version = version(&found).unwrap_or_default();
     let own = format!("{HELPER} ({HELPER}) {}", env!("CARGO_PKG_VERSION"));
-    let is_alone = fs::canonicalize(&found).is_ok_and(|found| !found.with_file_name(COMMANDS).is_file());
-    if version == own && is_alone {
+    if version == own {
+        // A client may find it by a link, and it looks beside what that leads to.
+        let is_whole = fs::canonicalize(&found).is_ok_and(|found| found.with_file_name(COMMANDS).is_file());
+        if is_whole {
+            return Check::good(name, format!("{} is on the PATH, another copy of this one", found.display()));
+        }
         let detail = format!("{} has no {COMMANDS} beside it, and can do nothing for AWS", found.display());
         return Check::bad(name, detail, format!("put both into one directory: {HELPER} setup"));
-    }
-    if version == own {
-        return Check::good(name, format!("{} is on the PATH, another copy of this one", found.display()));
     }
     let said =
         if version.is_empty() { "does not run, or does not answer".into() } else { format!("says it is {version}") };
