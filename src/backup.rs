@@ -59,7 +59,7 @@ pub fn keep(settings: &Settings, path: &Path, bytes: &[u8], reason: Reason) -> R
         return Ok(newest.path);
     }
     files::create_directory(&directory)?;
-    let copy = free_name(&directory, reason);
+    let copy = free_name(&directory, reason)?;
     store.seal(&copy, bytes)?;
     match store.unseal(&copy)? {
         Some(read) if *read == bytes => Ok(copy),
@@ -106,14 +106,14 @@ fn is_copy(name: &str) -> bool {
 }
 
 /// A name for this moment. Of two in one second, the later one waits for the next.
-fn free_name(directory: &Path, reason: Reason) -> PathBuf {
+fn free_name(directory: &Path, reason: Reason) -> Result<PathBuf> {
     let mark = if reason == Reason::Scrubbed { "" } else { UNDONE };
     let mut seconds = Timestamp::now().as_second();
     loop {
         let moment = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
         let path = directory.join(format!("{}{mark}.age", moment.strftime("%Y%m%dt%H%M%Sz")));
-        if path.symlink_metadata().is_err() {
-            return path;
+        if !files::exists(&path)? {
+            return Ok(path);
         }
         seconds += 1;
     }

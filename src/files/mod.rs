@@ -73,6 +73,15 @@ pub fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
+/// Whether there is something by that name, be it a link to nothing. An error: it cannot be told, which is not "no".
+pub fn exists(path: &Path) -> Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if is_absent(&error) => Ok(false),
+        Err(error) => Err(Error::file("examine", path)(error)),
+    }
+}
+
 /// Refuses a directory in which others may do what `privacy` forbids. One that does not exist is fine.
 pub fn check_directory(path: &Path, privacy: Privacy) -> Result<()> {
     match fs::metadata(path) {

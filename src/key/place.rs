@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::files::Privacy;
+use crate::files::{self, Privacy};
 use crate::settings::{KeyHolder, Settings};
 
 /// The name of the identity file in the store's directory.
@@ -26,8 +26,9 @@ pub fn place(settings: &Settings) -> Place {
     match settings.key {
         Some(KeyHolder::File) => Place::File(file, Privacy::Private),
         Some(KeyHolder::Keyring) => Place::Keyring,
-        None if file.symlink_metadata().is_ok() => Place::File(file, Privacy::Private),
-        None => Place::Keyring,
+        None if matches!(files::exists(&file), Ok(false)) => Place::Keyring,
+        // Or perhaps: whoever opens it will say what is wrong with it.
+        None => Place::File(file, Privacy::Private),
     }
 }
 

@@ -13,6 +13,8 @@
 
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::age_dir::MAX_FILE;
 use super::age_file::{decrypt, encrypt};
 use super::layout::{self, age_files, directories};
@@ -50,9 +52,9 @@ struct Change {
     old: Vec<Recipient>,
 }
 
-/// Whether a change was begun and not ended.
+/// Whether a change was begun and not ended, as far as can be told.
 pub fn is_under_way(settings: &Settings) -> bool {
-    marker(settings).exists()
+    !matches!(files::exists(&marker(settings)), Ok(false))
 }
 
 fn marker(settings: &Settings) -> PathBuf {
@@ -220,12 +222,24 @@ fn opens(key: &Key, recipients: &[Recipient]) -> Result<bool> {
     }
 }
 
+/// What a file holds. To age, a plugin that could not be started is a key that does not fit: before a file is given up for
+/// lost, the plugin has to open one that it can.
+fn open(file: &Path, bytes: &[u8], key: &Key, list: &RecipientList) -> Result<Zeroizing<Vec<u8>>> {
+    match decrypt(file, bytes, key) {
+        Err(Error::WrongKey(_)) if key.needs_plugin() => match opens(key, list.recipients())? {
+            true => decrypt(file, bytes, key),
+            false => Err(Error::Plugin("it does not open what is encrypted to it".into())),
+        },
+        read => read,
+    }
+}
+
 /// One file, for other readers. It stays as old as it is: of two for one server, the newest counts. A link might lead to a
 /// backup or a token, and a copy of that would come to lie in what a team shares.
 fn again(file: &layout::CredentialFile, list: &RecipientList, key: &Key) -> Result<()> {
     layout::refuse_link(&file.path)?;
     let Some(bytes) = files::read(&file.path, MAX_FILE, Privacy::Unshared)? else { return Ok(()) };
-    let plaintext = decrypt(&file.path, &bytes, key)?;
+    let plaintext = open(&file.path, &bytes, key, list)?;
     let ciphertext = encrypt(list.recipients(), &plaintext)?;
     files::write_as_of(&file.path, &ciphertext, file.modified)
 }

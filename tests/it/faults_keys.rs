@@ -14,9 +14,10 @@ fn is_switch(call: &Call) -> bool {
     call.name.starts_with("rename") && call.arguments.contains("/identities\"")
 }
 
-/// Where a run is dear: what names, removes, or is said to the keyring.
+/// Where a run is dear: what names, removes, or is said to the keyring, and where the key is looked for.
 fn changes_place(call: &Call) -> bool {
     ["rename", "unlink", "send"].iter().any(|kind| call.name.starts_with(kind))
+        || call.name == "statx" && call.arguments.contains("/identities\"")
 }
 
 /// A world that holds a login, with a token plugged in and somebody at a pinentry.
@@ -92,7 +93,11 @@ fn a_key_that_a_token_gives_up_survives_every_fault() {
     protect(&template, &["--plugin", "mine.txt"]);
     let ended = |world: &World, _, when: &str| is_held(world, "a plain file", when);
     let command: (&[&str], _) = (&["key", "protect", "--file"], "");
-    Faults::of(command, &|| template.twin(), itself, &holds, &ended).few(&is_switch).run();
+    Faults::of(command, &|| template.twin(), itself, &holds, &ended)
+        .only(&|call| call.name != "write")
+        // The plugin is looked for before each start.
+        .few(&|call| is_switch(call) || call.name == "readlink" && call.arguments.contains("age-plugin-token"))
+        .run();
 }
 
 /// One keyring for all: what was left there is taken out before each.

@@ -62,7 +62,7 @@ pub fn configuration(
             cure: "log out of them first (docker-credential-coffer ls names them), and run setup again".into(),
         });
     }
-    if path.symlink_metadata().is_ok() {
+    if files::exists(&path)? {
         return Err(Error::Command {
             message: format!("{} says otherwise than --store or --key", path.display()),
             cure: format!("write into it: {}", text.trim().replace('\n', " ")),

@@ -181,8 +181,11 @@ impl<'a, S> Faults<'a, S> {
         let mut faults = Vec::new();
         let (mut changes, mut looks) = (0, 0);
         let calls = self.calls(&[&CHANGES[..], &LOOKS].concat());
-        // Of many looks, forty.
-        let step = (calls.iter().filter(|call| !call.changes()).count() / 40).max(3);
+        // Of many looks, forty; of a handful, all.
+        let step = match calls.iter().filter(|call| !call.changes()).count() {
+            0..=12 => 1,
+            looks => (looks / 40).max(3),
+        };
         for call in calls {
             let seen = if call.changes() { &mut changes } else { &mut looks };
             *seen += 1;
