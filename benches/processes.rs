@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 // The tests' worlds, buses and servers; not all of them are needed here.
+mod ecr;
 #[allow(dead_code, unused_imports)]
 #[path = "../tests/it/support/mod.rs"]
 mod support;
@@ -17,16 +18,13 @@ mod turns;
 
 use std::env;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use ecr::EcrWorlds;
 use serde_json::{Value, json};
-use support::{Aws, Bus, Server, World, free_port, login};
+use support::{Aws, Bus, World, login};
 use turns::{Answer, Entrant, Step, copy_first, entrant, installed, print_medians, race, step};
 
 const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
@@ -46,12 +44,6 @@ const HELD: usize = 20;
 const USERNAME: &str = "alice";
 const SECRET: &str = "ghp_0123456789abcdefghijklmnopqrstuvwxyz";
 
-const ECR_HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
-/// Where Debian and others keep the certificates that the system trusts.
-const SYSTEM_CERTIFICATES: &str = "/etc/ssl/certs/ca-certificates.crt";
-
-const ECR_API: &str = "api.ecr.us-east-1.amazonaws.com";
-
 // The entrants, as the tables name them and the goals refer to them.
 const FLOOR: &str = "`/bin/true`";
 const VERSION: &str = "coffer `version`, which reads and opens nothing";
@@ -69,13 +61,6 @@ const KEYRING_GET: &str = "coffer `get`, `store = \"keyring\"`";
 const KEYRING_LIST: &str = "coffer `list` of 20, `store = \"keyring\"`";
 const SECRET_SERVICE_GET: &str = "docker-credential-secretservice `get`";
 const SECRET_SERVICE_LIST: &str = "docker-credential-secretservice `list` of 20";
-const PLAIN_MINT: &str = "coffer `get`, an ECR token minted in plain HTTP";
-const MINT: &str = "coffer `get`, an ECR token minted through the proxy";
-const KEPT: &str = "coffer `get`, an ECR token kept";
-const ECR_LOGIN_MINT: &str = "docker-credential-ecr-login `get`, through the proxy";
-const SYSTEM_MINT: &str = "coffer `get`, an ECR token minted through the proxy, the system's certificates";
-const ECR_LOGIN_SYSTEM_MINT: &str = "docker-credential-ecr-login `get`, through the proxy, the system's certificates";
-const ECR_LOGIN_KEPT: &str = "docker-credential-ecr-login `get`, from its cache";
 const AMONG_FEW: &str = "coffer `get` among 10";
 const AMONG_MANY: &str = "coffer `get` among 10,000";
 
@@ -87,14 +72,16 @@ enum Goal {
     Faster(&'static str, f64, &'static str),
 }
 
-const GOALS: [Goal; 9] = [
+const GOALS: [Goal; 11] = [
     Goal::AtMost(GET, 2.5, FLOOR),
     Goal::Faster(GET, 25.0, PASS_GET),
     Goal::AtMost(MISS, 2.0, FLOOR),
     Goal::Faster(KEYRING_KEY_GET, 1.8, SECRET_SERVICE_GET),
     Goal::AtMost(UNLOCKED_GET, 1.1, GET),
-    Goal::Faster(KEPT, 4.0, ECR_LOGIN_KEPT),
-    Goal::Faster(MINT, 1.5, ECR_LOGIN_MINT),
+    Goal::Faster(ecr::KEPT, 4.0, ecr::PEER_KEPT),
+    Goal::Faster(ecr::KEPT_BY_ROLE, 4.0, ecr::PEER_KEPT_BY_ROLE),
+    Goal::Faster(ecr::MINT, 1.5, ecr::PEER_MINT),
+    Goal::Faster(ecr::SYSTEM_MINT, 1.5, ecr::PEER_SYSTEM_MINT),
     Goal::Faster(BUILD, 20.0, PASS_BUILD),
     Goal::AtMost(AMONG_MANY, 1.1, AMONG_FEW),
 ];
@@ -119,7 +106,7 @@ fn main() {
     let keyring = KeyringWorld::new();
     let few = store_of(10);
     let many = store_of(10_000);
-    let ecr = EcrWorld::new();
+    let ecr = EcrWorlds::new();
 
     let mut entrants = vec![entrant(FLOOR, 1, vec![step(&files.0, &installed("true"), "", "", Answer::Nothing)])];
     entrants.extend(files.entrants());
@@ -296,152 +283,7 @@ fn store_of(count: usize) -> World {
     world
 }
 
-// ---- ECR ----
-
-/// A world that knows AWS keys, with a proxy behind which there is only the ECR API, and an ECR API in plain HTTP.
-///
-/// An ecr-login whose SDK is older than `AWS_ENDPOINT_URL` can be kept on loopback only by a proxy: it is told the
-/// name of the API, which is then looked up nowhere, and answers in its place. Both helpers go through it, so that
-/// both speak TLS with the same server.
-struct EcrWorld {
-    world: World,
-    _proxy: Server,
-    /// The plain one.
-    endpoint: String,
-    ecr_login: PathBuf,
-}
-
-impl EcrWorld {
-    fn new() -> Self {
-        let mut world = World::new();
-        world.set("AWS_REGION", "us-east-1");
-        world.set("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE");
-        world.set("AWS_SECRET_ACCESS_KEY", "a secret access key of nobody");
-        // The keys above go before the instance's; if they ever did not, this is where it would be asked.
-        world.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", &nobody());
-        let api = TcpListener::bind("127.0.0.1:0").unwrap();
-        let endpoint = format!("http://{}", api.local_addr().unwrap());
-        // Ends with the process.
-        thread::spawn(move || api.incoming().for_each(|connection| hand_out_token(connection.unwrap())));
-        let proxy = start_proxy(&mut world);
-        let this = Self { world, _proxy: proxy, endpoint, ecr_login: installed(ECR_LOGIN) };
-        // Each keeps a token of its own.
-        this.mint(Path::new(COFFER)).check();
-        this.mint(&this.ecr_login).check();
-        this
-    }
-
-    fn entrants(&self) -> Vec<Entrant> {
-        let (coffer, ecr_login) = (Path::new(COFFER), self.ecr_login.as_path());
-        // In clear, and without the proxy.
-        let mut plain = self.mint_anew(coffer);
-        plain.command.env("AWS_ENDPOINT_URL", &self.endpoint);
-        vec![
-            entrant(KEPT, 1, vec![self.kept(coffer)]),
-            entrant(ECR_LOGIN_KEPT, 3, vec![self.kept(ecr_login)]),
-            entrant(MINT, 3, vec![self.mint_anew(coffer)]),
-            entrant(ECR_LOGIN_MINT, 3, vec![self.mint_anew(ecr_login)]),
-            entrant(SYSTEM_MINT, 3, vec![self.mint_among_many(coffer)]),
-            entrant(ECR_LOGIN_SYSTEM_MINT, 3, vec![self.mint_among_many(ecr_login)]),
-            entrant(PLAIN_MINT, 3, vec![plain]),
-        ]
-    }
-
-    fn mint(&self, program: &Path) -> Step {
-        let reply = json!({ "ServerURL": ECR_HOST, "Username": "AWS", "Secret": ecr_password() });
-        step(&self.world, program, "get", ECR_HOST, Answer::Json(reply))
-    }
-
-    /// Whatever is kept.
-    fn mint_anew(&self, program: &Path) -> Step {
-        let mut step = self.mint(program);
-        step.command.env("AWS_ECR_DISABLE_CACHE", "true");
-        step
-    }
-
-    /// With all the authorities to read that the system trusts, besides the proxy's: what most machines have.
-    fn mint_among_many(&self, program: &Path) -> Step {
-        let bundle = self.world.home().join("all.pem");
-        let own = fs::read_to_string(self.world.home().join("ca.pem")).unwrap();
-        fs::write(&bundle, fs::read_to_string(SYSTEM_CERTIFICATES).unwrap() + &own).unwrap();
-        let mut step = self.mint_anew(program);
-        step.command.env_remove("AWS_CA_BUNDLE").env("SSL_CERT_FILE", bundle);
-        step
-    }
-
-    /// The token that the program kept, with nobody there to mint another.
-    fn kept(&self, program: &Path) -> Step {
-        let mut step = self.mint(program);
-        step.command.env("HTTPS_PROXY", nobody());
-        step
-    }
-}
-
-/// Starts the proxy, with a certificate from an authority that only this world trusts.
-fn start_proxy(world: &mut World) -> Server {
-    let script = format!(
-        "set -e; exec 2>/dev/null
-        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2
-        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout leaf.key -out leaf.csr -subj /CN=leaf
-        printf 'subjectAltName=DNS:{ECR_API}' > ext
-        openssl x509 -req -in leaf.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out leaf.pem -days 2 -extfile ext"
-    );
-    world.call("sh", &["-c", &script]).run().ok();
-    world.write("body", &token_reply());
-    let port = free_port();
-    let mut command = world.command("python3");
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/ecr_proxy.py"));
-    command.args([&port.to_string(), ECR_API, "leaf.pem", "leaf.key", "body"]);
-    let proxy = Server::listening(command, port);
-    world.set("HTTPS_PROXY", &format!("http://127.0.0.1:{port}"));
-    world.set("NO_PROXY", "");
-    world.set("AWS_CA_BUNDLE", world.home().join("ca.pem").to_str().unwrap());
-    proxy
-}
-
-/// An address on loopback at which nobody listens.
-fn nobody() -> String {
-    format!("http://{}", TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap())
-}
-
-/// The password of the token; a real one is about as long.
-fn ecr_password() -> String {
-    "bench".repeat(400)
-}
-
-/// Answers one request as GetAuthorizationToken does, and hangs up.
-///
-/// moto would do, but its tokens expired in 2015, and it takes longer than the processes that are measured.
-fn hand_out_token(mut connection: TcpStream) {
-    let mut reader = BufReader::new(&connection);
-    let mut length = 0;
-    let mut line = String::new();
-    while reader.read_line(&mut line).unwrap() > 0 && line != "\r\n" {
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap();
-        }
-        line.clear();
-    }
-    reader.read_exact(&mut vec![0; length]).unwrap();
-
-    let body = token_reply();
-    let head = format!(
-        "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
-        body.len()
-    );
-    connection.write_all((head + &body).as_bytes()).unwrap();
-}
-
-/// What GetAuthorizationToken answers, with a token of twelve hours.
-fn token_reply() -> String {
-    let expiry = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() + Duration::from_secs(12 * 3600);
-    let token = json!({
-        "authorizationToken": BASE64.encode(format!("AWS:{}", ecr_password())),
-        "expiresAt": expiry.as_secs(),
-        "proxyEndpoint": format!("https://{ECR_HOST}"),
-    });
-    json!({ "authorizationData": [token] }).to_string()
-}
+// ---- The run and its tables ----
 
 /// How often AWS is called when many processes ask at once, and none has a token yet.
 fn parallel_calls() -> usize {
@@ -451,13 +293,11 @@ fn parallel_calls() -> usize {
     aws.delay(Duration::from_millis(500));
     thread::scope(|scope| {
         for _ in 0..PARALLEL {
-            scope.spawn(|| world.get(ECR_HOST).ok());
+            scope.spawn(|| world.get(ecr::HOST).ok());
         }
     });
     aws.calls()
 }
-
-// ---- The run and its tables ----
 
 fn print_goals(entrants: &[Entrant], world: &World) {
     println!("\n| work | goal | measured | met |\n| --- | --- | ---: | --- |");

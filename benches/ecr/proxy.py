@@ -1,6 +1,6 @@
 """An HTTPS proxy on loopback behind which there is only the ECR API.
 
-ecr_proxy.py PORT HOST CERTIFICATE KEY BODY
+proxy.py PORT HOST CERTIFICATE KEY BODY
 
 Whoever wants CONNECT to HOST:443 speaks TLS with this program, and whatever it asks, BODY is the answer. Nobody gets
 any farther: other names are refused, and nothing is ever looked up or connected to. One connection after the other.
