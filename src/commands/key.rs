@@ -128,7 +128,7 @@ fn rotate(settings: &Settings) -> Result<()> {
             });
         }
         // It was opened there, though the keyring may not have answered a moment before.
-        _ if key::place(settings) == Place::Keyring => Holder::Keyring,
+        _ if key::place(settings)? == Place::Keyring => Holder::Keyring,
         (_, Some(passphrase)) => Holder::Sealed(passphrase.clone()),
         _ => Holder::File,
     };
@@ -144,7 +144,7 @@ fn open(settings: &Settings) -> Result<Key> {
 fn carry(settings: &Settings, mut rekeying: Rekeying, old: &Key, holder: &Holder) -> Result<()> {
     rekeying.resume(old, |gone| key::forget(settings, gone, settings.may_prompt))?;
     let list = rekeying.list_of(old)?;
-    let of_keyring = key::place(settings) == Place::Keyring;
+    let of_keyring = key::place(settings)? == Place::Keyring;
     // The OS keyring may hold the keys of other stores too.
     let is_ours = |own: &&_| !of_keyring || list.contains(&Recipient::from(*own));
     let own: Vec<_> = old.text().own.iter().filter(is_ours).cloned().collect();

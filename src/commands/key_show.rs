@@ -33,8 +33,8 @@ pub(super) fn in_short(settings: &Settings, kind: &Kind) -> String {
 
 fn whereabouts(settings: &Settings, kind: &Kind) -> String {
     let path = match key::place(settings) {
-        Place::File(path, _) => path.display().to_string(),
-        Place::Keyring => String::new(),
+        Ok(Place::File(path, _)) => path.display().to_string(),
+        _ => String::new(),
     };
     let by_variable = if settings.identity_file.is_some() { ", which COFFER_IDENTITY_FILE names" } else { "" };
     match kind {

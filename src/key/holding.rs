@@ -55,7 +55,7 @@ pub fn take_over(
     old: &[Recipient],
     may_prompt: bool,
 ) -> Result<()> {
-    let place = place(settings);
+    let place = place(settings)?;
     hold(settings, identities, holder, may_prompt)?;
     match (holder, place) {
         (Holder::Keyring, Place::File(path, _)) => files::remove_over(&path).map(drop),
@@ -70,7 +70,7 @@ pub fn take_over(
 /// the key in use is there too.
 pub fn forget(settings: &Settings, recipients: &[Recipient], may_prompt: bool) -> Result<()> {
     match keyring::remove(recipients, may_prompt) {
-        Err(Error::NoKeyring(_)) if place(settings) != Place::Keyring => Ok(()),
+        Err(Error::NoKeyring(_)) if place(settings)? != Place::Keyring => Ok(()),
         removed => removed,
     }
 }

@@ -105,7 +105,7 @@ pub fn open_itself(settings: &Settings, ask: &Ask) -> Result<Option<Key>> {
 }
 
 fn open_from(settings: &Settings, ask: &Ask, may_be_unlocked: bool) -> Result<Option<Key>> {
-    let place = place(settings);
+    let place = place(settings)?;
     trace::debug(|| format!("the key is looked for in {place:?}"));
     let unlocked = |origin: &Origin| {
         let found = if may_be_unlocked { unlocked::find(settings, origin) } else { None }?;
@@ -157,7 +157,7 @@ pub fn unlock(settings: &Settings, time: Duration) -> Result<SystemTime> {
     // Before somebody types a passphrase for nothing.
     unlocked::check()?;
     let key = require_itself(settings, &Ask::Caller("to unlock it".into()))?;
-    match place(settings) {
+    match place(settings)? {
         Place::File(path, privacy) => match file::read(&path, privacy)? {
             Some(File::Sealed(bytes)) => unlocked::keep(settings, &Origin::Sealed(&bytes), &key.identities, time),
             _ => Err(Error::UnusableKey { path, problem: "has changed meanwhile" }),
@@ -173,17 +173,16 @@ pub fn lock(settings: &Settings) -> Result<bool> {
 
 /// That the store holds something and its key is nowhere, and where was looked.
 pub fn missing(settings: &Settings) -> Error {
-    Error::NoKey {
-        directory: settings.directory.clone(),
-        reason: match place(settings) {
-            Place::File(..) if settings.identity_file.is_some() => {
-                "the file that COFFER_IDENTITY_FILE names does not exist"
-            }
-            Place::File(..) => "there is no identities file",
-            Place::Keyring if settings.key.is_some() => "the OS keyring holds none",
-            Place::Keyring => "there is no identities file, and no OS keyring that holds one",
-        },
-    }
+    let reason = match place(settings) {
+        Err(error) => return error,
+        Ok(Place::File(..)) if settings.identity_file.is_some() => {
+            "the file that COFFER_IDENTITY_FILE names does not exist"
+        }
+        Ok(Place::File(..)) => "there is no identities file",
+        Ok(Place::Keyring) if settings.key.is_some() => "the OS keyring holds none",
+        Ok(Place::Keyring) => "there is no identities file, and no OS keyring that holds one",
+    };
+    Error::NoKey { directory: settings.directory.clone(), reason }
 }
 
 /// Makes a key where `holder` or the settings say, or else in the OS keyring if one answers without a prompt within a

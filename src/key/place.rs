@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::error::Result;
 use crate::files::{self, Privacy};
 use crate::settings::{KeyHolder, Settings};
 
@@ -17,19 +18,18 @@ pub enum Place {
     Keyring,
 }
 
-/// Where the key is looked for, without opening it.
-pub fn place(settings: &Settings) -> Place {
+/// Where the key is looked for, without opening it. Fails if the system does not say whether its file is there: a guess
+/// would have a change of the key leave it in clear, or put it there.
+pub fn place(settings: &Settings) -> Result<Place> {
     if let Some(path) = &settings.identity_file {
-        return Place::File(path.clone(), Privacy::Any);
+        return Ok(Place::File(path.clone(), Privacy::Any));
     }
     let file = identities_path(&settings.directory);
-    match settings.key {
-        Some(KeyHolder::File) => Place::File(file, Privacy::Private),
+    Ok(match settings.key {
         Some(KeyHolder::Keyring) => Place::Keyring,
-        None if matches!(files::exists(&file), Ok(false)) => Place::Keyring,
-        // Or perhaps: whoever opens it will say what is wrong with it.
-        None => Place::File(file, Privacy::Private),
-    }
+        None if !files::exists(&file)? => Place::Keyring,
+        Some(KeyHolder::File) | None => Place::File(file, Privacy::Private),
+    })
 }
 
 /// Where the key's file is, or would be, if no variable names another.
@@ -40,7 +40,7 @@ pub fn identities_path(directory: &Path) -> PathBuf {
 /// The key's file, for errors.
 pub fn path(settings: &Settings) -> PathBuf {
     match place(settings) {
-        Place::File(path, _) => path,
-        Place::Keyring => identities_path(&settings.directory),
+        Ok(Place::File(path, _)) => path,
+        _ => identities_path(&settings.directory),
     }
 }

@@ -38,7 +38,7 @@ pub fn own(settings: &Settings) -> Result<Own> {
     let tell = |identities: Identities| {
         if identities.tells_recipients() { Own::Known(identities.recipients()) } else { Own::Unknown }
     };
-    match place(settings) {
+    match place(settings)? {
         Place::File(path, privacy) => Ok(match read(&path, privacy)? {
             None => Own::None,
             Some(File::Open(identities)) => tell(identities),
@@ -59,7 +59,7 @@ pub fn own(settings: &Settings) -> Result<Own> {
 
 /// How the key is held. Opens nothing.
 pub fn kind(settings: &Settings) -> Result<Kind> {
-    match place(settings) {
+    match place(settings)? {
         Place::File(path, privacy) => Ok(match read(&path, privacy)? {
             None => Kind::None,
             Some(File::Sealed(_)) => Kind::Sealed,
@@ -77,7 +77,7 @@ pub fn kind(settings: &Settings) -> Result<Kind> {
 
 /// Until when the key is unlocked, if it is.
 pub fn unlocked_until(settings: &Settings) -> Option<SystemTime> {
-    let found = match place(settings) {
+    let found = match place(settings).ok()? {
         Place::File(path, privacy) => match read(&path, privacy) {
             Ok(Some(File::Sealed(bytes))) => unlocked::find(settings, &Origin::Sealed(&bytes)),
             _ => None,

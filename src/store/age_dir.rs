@@ -124,7 +124,7 @@ impl<'a> AgeDir<'a> {
             }
             // Another store's, in the same keyring. A key of two stores could not be changed in one without closing the other.
             Own::Known(_)
-                if list.is_empty() && key::place(self.settings) == Place::Keyring && holds_nothing(self.settings)? =>
+                if list.is_empty() && key::place(self.settings)? == Place::Keyring && holds_nothing(self.settings)? =>
             {
                 key::create(self.settings, holder, self.settings.may_prompt)?
             }

@@ -20,7 +20,7 @@ pub fn checks(settings: &Settings) -> Vec<Check> {
 fn key(settings: &Settings) -> Check {
     let name = "key";
     let is_made = layout::recipients_path(settings).is_file();
-    let asks_keyring = settings.store == StoreKind::Keyring || key::place(settings) == Place::Keyring;
+    let asks_keyring = settings.store == StoreKind::Keyring || matches!(key::place(settings), Ok(Place::Keyring));
     // Within a second: what is behind a prompt, or stuck, is as good as locked.
     if asks_keyring && !key::keyring_is_ready() {
         let is_needed = is_made || settings.key.is_some() || settings.store == StoreKind::Keyring;

@@ -106,7 +106,7 @@ pub fn make(key: Option<KeyChoice>, settings: &Settings) -> Result<Option<Step<'
         return Ok(None);
     }
     let directory = settings.directory.display();
-    let holder = match key::place(settings) {
+    let holder = match key::place(settings)? {
         _ if seals => "with its key sealed with a passphrase".into(),
         Place::File(path, _) => format!("with the key in {}", path.display()),
         Place::Keyring => "with its key in the OS keyring, or else in a file".into(),
