@@ -87,19 +87,23 @@ fn is_kubernetes(path: &Path) -> bool {
 ///
 /// One file that is reached in two ways stands once, for all who read it.
 pub fn all() -> Result<Vec<Location>> {
-    let home = home()?;
-    let xdg_config = variable("XDG_CONFIG_HOME").map_or_else(|| home.join(".config"), PathBuf::from);
+    // Nobody looks below a home that there is not.
+    let home = home().ok();
+    let below = |parent: &Option<PathBuf>, path: &str| parent.as_ref().map(|parent| parent.join(path));
+    let named = |name: &str| variable(name).map(PathBuf::from);
+    let xdg_config = named("XDG_CONFIG_HOME").or_else(|| below(&home, ".config"));
+    let helm = named("HELM_CONFIG_HOME").or_else(|| below(&xdg_config, "helm"));
+    let ecr = named("AWS_ECR_CACHE_DIR").or_else(|| below(&home, ".ecr"));
     let mut locations = vec![Location::docker()?];
     locations.extend(buildx()?);
-    locations.extend(containers(&xdg_config));
-    locations.push(Location::new(home.join(".dockercfg"), Client::Dockercfg));
-    let helm = variable("HELM_CONFIG_HOME").map_or_else(|| xdg_config.join("helm"), PathBuf::from);
-    let helm = variable("HELM_REGISTRY_CONFIG").map_or_else(|| helm.join("registry/config.json"), PathBuf::from);
-    locations.push(Location::new(helm, Client::Helm));
-    let regctl = variable("REGCTL_CONFIG").map_or_else(|| home.join(".regctl/config.json"), PathBuf::from);
-    locations.push(Location::new(regctl, Client::Regctl));
-    let ecr = variable("AWS_ECR_CACHE_DIR").map_or_else(|| home.join(".ecr"), PathBuf::from);
-    locations.push(Location::new(ecr.join("cache.json"), Client::EcrLogin));
+    locations.extend(containers(xdg_config.as_deref()));
+    let single = [
+        (below(&home, ".dockercfg"), Client::Dockercfg),
+        (named("HELM_REGISTRY_CONFIG").or_else(|| below(&helm, "registry/config.json")), Client::Helm),
+        (named("REGCTL_CONFIG").or_else(|| below(&home, ".regctl/config.json")), Client::Regctl),
+        (below(&ecr, "cache.json"), Client::EcrLogin),
+    ];
+    locations.extend(single.into_iter().filter_map(|(path, client)| Some(Location::new(path?, client))));
     for path in ["/etc/ecs/ecs.config", "/etc/ecs/ecs.config.json", "/var/lib/ecs/ecs.config"] {
         locations.push(Location::of_system(path, Client::Ecs));
     }
@@ -115,7 +119,7 @@ fn docker_directory() -> Result<PathBuf> {
 }
 
 /// Where podman, skopeo and buildah look, in their order; the runtime directory is lost when the user logs out.
-fn containers(xdg_config: &Path) -> Vec<Location> {
+fn containers(xdg_config: Option<&Path>) -> Vec<Location> {
     let own = |path: PathBuf| Location::new(path, Client::Containers);
     let mut locations: Vec<_> = variable("REGISTRY_AUTH_FILE").map(|path| own(path.into())).into_iter().collect();
     match variable("XDG_RUNTIME_DIR") {
@@ -129,7 +133,7 @@ fn containers(xdg_config: &Path) -> Vec<Location> {
             }
         }
     }
-    locations.push(own(xdg_config.join("containers/auth.json")));
+    locations.extend(xdg_config.map(|config| own(config.join("containers/auth.json"))));
     locations
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use super::{printable, write_json};
+use super::{examples, printable, write_json};
 use crate::auth_files::{self, Client, Content, Kind, Treatment};
 use crate::error::{Error, Result};
 use crate::migration::{self, Found, Scope};
@@ -15,6 +15,7 @@ use crate::server::ServerKey;
 ///
 /// Changes nothing; exits with 1 if there are any.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples(&["audit", "audit /home/*/.docker/config.json", "audit --json | jq -r '.findings[].file'"]))]
 pub struct Arguments {
     /// Print the findings for programs.
     #[arg(long)]
@@ -43,7 +44,9 @@ struct Row {
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let scope = Scope { files: arguments.files.clone(), ..Scope::default() };
-    let findings: Vec<Row> = migration::audit(&scope)?.into_iter().map(row).collect();
+    let found = migration::audit(&scope)?;
+    let counted = migration::counted_findings(&found);
+    let findings: Vec<Row> = found.into_iter().map(row).collect();
     let audit = Audit { clean: findings.is_empty(), findings };
     if arguments.json {
         write_json(out, &audit)?;
@@ -53,13 +56,13 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
             writeln!(out, "{}", printable(&format!("{}: {key}{advice}", file.display()))).map_err(Error::output)?;
         }
     }
-    match audit.findings.len() {
-        0 => Ok(()),
-        found => Err(Error::Command {
-            message: format!("found in plaintext: {}", migration::counted(found, "secret")),
-            cure: "docker-credential-coffer migrate --dry-run shows what it would do about them".into(),
-        }),
+    if audit.clean {
+        return Ok(());
     }
+    Err(Error::Command {
+        message: format!("found in plaintext: {counted}"),
+        cure: "docker-credential-coffer migrate --dry-run shows what it would do about them".into(),
+    })
 }
 
 fn row(found: Found) -> Row {

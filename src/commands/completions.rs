@@ -6,15 +6,17 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use clap_mangen::Man;
 
+use super::examples;
 use crate::error::{Error, Result};
 use crate::hand_over::HELPER;
 
 /// Print completions for a shell.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
-    docker-credential-coffer completions bash > ~/.local/share/bash-completion/completions/docker-credential-coffer\n  \
-    docker-credential-coffer completions zsh > \"${fpath[1]}/_docker-credential-coffer\"\n  \
-    docker-credential-coffer completions fish > ~/.config/fish/completions/docker-credential-coffer.fish")]
+#[command(after_help = examples(&[
+    "completions bash > ~/.local/share/bash-completion/completions/docker-credential-coffer",
+    "completions zsh > \"${fpath[1]}/_docker-credential-coffer\"",
+    "completions fish > ~/.config/fish/completions/docker-credential-coffer.fish",
+]))]
 pub struct Arguments {
     /// Which shell.
     shell: Shell,
@@ -22,7 +24,7 @@ pub struct Arguments {
 
 /// Print the manual page.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  docker-credential-coffer man | man -l -")]
+#[command(after_help = examples(&["man | man -l -"]))]
 pub struct ManArguments {}
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
-use super::tell;
+use super::{examples, tell};
 use crate::credential::{Credential, IDENTITY_TOKEN, Login};
 use crate::error::{Error, Result};
 use crate::routes;
@@ -17,12 +17,12 @@ use crate::settings::Settings;
 
 /// Print credentials for what cannot call a helper.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
-    docker-credential-coffer export --format password ghcr.io | docker login -u alice --password-stdin ghcr.io\n  \
-    docker-credential-coffer export --format header ghcr.io | curl -H @- https://ghcr.io/v2/\n  \
-    docker-credential-coffer export --format kubernetes --name pull ghcr.io quay.io | kubectl apply -f -\n  \
-    sudo touch /etc/ecs/ecs.config && sudo chmod 600 /etc/ecs/ecs.config\n  \
-    docker-credential-coffer export --format ecs-docker ghcr.io | sudo tee -a /etc/ecs/ecs.config >/dev/null")]
+#[command(after_help = examples(&[
+    "export --format password ghcr.io |\n      docker login -u alice --password-stdin ghcr.io",
+    "export --format header ghcr.io |\n      curl -H @- https://ghcr.io/v2/",
+    "export --format kubernetes --name pull ghcr.io |\n      kubectl apply -f -",
+    "export --format ecs-docker ghcr.io |\n      sudo sh -c 'f=/etc/ecs/ecs.config; touch $f; chmod 600 $f; cat >> $f'",
+]))]
 pub struct Arguments {
     /// In which form.
     #[arg(long, value_enum)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{key_show, report_left, tell};
+use super::{examples, key_show, report_left, tell};
 use crate::error::{Error, Result};
 use crate::key::{self, Ask, Holder, Identities, Key, Kind, Place, Recipient};
 use crate::settings::{KeyHolder, Settings, StoreKind};
@@ -29,6 +29,7 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples(&["key protect --passphrase", "key protect --keyring", "key protect --plugin age-yubikey-identity.txt"]))]
 struct Protect {
     #[command(flatten)]
     target: Target,

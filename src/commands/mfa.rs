@@ -3,7 +3,7 @@
 use std::io::{self, BufRead};
 use std::time::SystemTime;
 
-use super::{moment, tell};
+use super::{examples, moment, tell};
 use crate::ecr;
 use crate::error::{Error, Result};
 use crate::routes::{self, Source};
@@ -15,6 +15,7 @@ use crate::settings::Settings;
 ///
 /// The code is read from the terminal, or from standard input.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples(&["mfa", "mfa 123456789012.dkr.ecr.eu-west-1.amazonaws.com"]))]
 pub struct Arguments {
     /// The registry to give it for. Without: every device that a rule or the default profile names.
     server: Option<String>,

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use super::{confirmed, tell, write_json};
+use super::{confirmed, examples, tell, write_json};
 use crate::error::{Error, Result};
 use crate::hand_over::HELPER;
 use crate::migration::{self, Plan, Report, Scope};
@@ -18,9 +18,10 @@ const MANY: usize = 200;
 /// Move logins into the store, from plaintext and other helpers.
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Every login is read back from the store before a file is changed, and an encrypted backup of each file is \
-                        kept.\n\nExamples:\n  docker-credential-coffer migrate --dry-run\n  docker-credential-coffer migrate \
-                        --from pass\n  docker-credential-coffer migrate --undo ~/.docker/config.json"
+    after_help = format!(
+        "Every login is read back from the store before a file is changed, and an encrypted backup of each file is kept.\n\n{}",
+        examples(&["migrate --dry-run", "migrate --from pass", "migrate --undo ~/.docker/config.json"])
+    )
 )]
 pub struct Arguments {
     /// Print what would be done, and do nothing.

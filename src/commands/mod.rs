@@ -36,7 +36,11 @@ mod unlock;
     name = "docker-credential-coffer",
     bin_name = "docker-credential-coffer",
     disable_version_flag = true,
-    after_help = "Clients call it with one of: get, store, erase, list, version.\n\
+    after_help = "Begin with:\n  \
+                  docker-credential-coffer setup\n  \
+                  docker login registry.example.com\n  \
+                  docker-credential-coffer explain registry.example.com\n\n\
+                  Clients call it with one of: get, store, erase, list, version.\n\
                   Configuration: ~/.config/coffer/config.toml.\n\
                   COFFER_LOG=debug shows which way a request goes."
 )]
@@ -112,6 +116,12 @@ fn exit(mut error: clap::Error) -> ! {
         error.insert(ContextKind::InvalidArg, ContextValue::String("***".into()));
     }
     error.exit()
+}
+
+/// The end of a command's help: what one would call, without the program's name. What it is piped to stands on a line of its own.
+fn examples(calls: &[&str]) -> String {
+    let calls: String = calls.iter().map(|call| format!("\n  {HELPER} {call}")).collect();
+    format!("Examples:{calls}")
 }
 
 /// Prints a report for programs.

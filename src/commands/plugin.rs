@@ -9,10 +9,13 @@ use clap::{CommandFactory, FromArgMatches};
 use serde_json::json;
 
 use super::{Arguments, exit};
-use crate::hand_over::COMMANDS;
+use crate::hand_over::{COMMANDS, HELPER};
 
 /// The command that it adds.
 const COMMAND: &str = "coffer";
+
+/// How it is called then.
+const BY_PLUGIN: &str = "docker coffer";
 
 /// The argument by which the CLI asks what a plugin is.
 const METADATA: &str = "docker-cli-plugin-metadata";
@@ -36,7 +39,7 @@ impl Call {
         if arguments.first().is_some_and(|first| first == METADATA) {
             return Self::Metadata(metadata());
         }
-        let mut command = Arguments::command().bin_name(format!("docker {COMMAND}"));
+        let mut command = with_own_examples(Arguments::command()).bin_name(BY_PLUGIN);
         let mut arguments =
             own(arguments).unwrap_or_else(|message| command.error(ErrorKind::UnknownArgument, message).exit());
         arguments.insert(0, COMMANDS.into());
@@ -44,6 +47,13 @@ impl Call {
         let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
         Self::Command(arguments.unwrap_or_else(|error| exit(error)))
     }
+}
+
+/// A command whose examples, and those of its own commands, are called as this one is.
+fn with_own_examples(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommands(with_own_examples);
+    let Some(help) = command.get_after_help().map(ToString::to_string) else { return command };
+    command.after_help(help.replace(&format!("\n  {HELPER} "), &format!("\n  {BY_PLUGIN} ")))
 }
 
 /// The arguments without those that are the docker CLI's own: it passes on its whole command line.

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::SystemTime;
 
-use super::{moment, report_left, tell};
+use super::{examples, moment, report_left, tell};
 use crate::error::{Error, Result};
 use crate::key::{self, Ask, Identities, Key, Own, Recipient};
 use crate::settings::{Settings, StoreKind};
@@ -32,6 +32,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
+#[command(after_help = examples(&["recipients add \"$(age-keygen -y key.txt)\"", "recipients add --recovery"]))]
 struct Add {
     /// An age recipient (age1…).
     recipient: Option<String>,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{moment, tell};
+use super::{examples, moment, tell};
 use crate::error::{Error, Result};
 use crate::key::{self, Kind};
 use crate::settings::{self, Settings, StoreKind};
@@ -13,6 +13,7 @@ use crate::settings::{self, Settings, StoreKind};
 ///
 /// The passphrase is asked for with pinentry or on the terminal; it is read from standard input where that is no terminal.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples(&["unlock", "unlock --for 30m"]))]
 pub struct Arguments {
     /// How long: a number and s, m or h. Without: [age] unlock-for of config.toml, or 8h.
     #[arg(long = "for", value_name = "TIME", value_parser = span)]

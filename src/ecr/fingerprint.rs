@@ -50,7 +50,7 @@ pub fn fingerprint(rule: Option<&Rule>) -> String {
     let mut hash = Parts::default();
     hash.add(format!("{rule:?}").as_bytes());
     hash.add_variables(|name| VARIABLES.contains(&name) || name.starts_with(ENDPOINTS));
-    for path in [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")] {
+    for path in files() {
         // One that cannot be read says nothing to the SDK either.
         let text = path.and_then(|path| files::read(&path, MAX_FILE, Privacy::Any).ok().flatten());
         hash.add(text.as_ref().map_or(&[], |text| text.as_slice()));
@@ -90,6 +90,11 @@ impl Parts {
     fn digits(self) -> String {
         self.0.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
     }
+}
+
+/// The two files of the AWS configuration; `None` for one that nothing names.
+pub fn files() -> [Option<PathBuf>; 2] {
+    [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")]
 }
 
 /// A file of the AWS configuration, where the SDK looks for it: a `~/` in the variable is the home directory.

@@ -1,15 +1,24 @@
 //! The AWS config and credentials files: what they say, and where a profile goes back to.
 
 use std::error::Error;
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
 
 use aws_config::profile::{Profile, ProfileSet};
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
+use super::fingerprint;
 use super::problem::Problem;
 
 /// What the files say. The SDK's own errors about them name no line.
 pub async fn load() -> Result<ProfileSet, Problem> {
+    // The SDK would wait for somebody to write into it, and nothing could end that but the process.
+    let is_fifo = |path: &PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
+    if let Some(path) = fingerprint::files().into_iter().flatten().find(is_fifo) {
+        return Err(Problem::new(format!("{} is a FIFO, not a file", path.display()), "put a file in its place"));
+    }
     let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
     loaded.map_err(|error| {
         let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);

@@ -295,6 +295,17 @@ pub struct Found {
     pub finding: Finding,
 }
 
+/// How many secrets lie in plaintext, and of how many places that cannot be told.
+pub fn counted_findings(found: &[Found]) -> String {
+    let unclear = found.iter().filter(|found| found.finding.kind == Kind::Undecodable).count();
+    let secrets = counted(found.len() - unclear, "secret");
+    match (found.len() - unclear, counted(unclear, "place")) {
+        (0, unclear) => format!("{unclear} where there may be a secret"),
+        _ if unclear == 0 => secrets,
+        (_, unclear) => format!("{secrets}, and {unclear} where there may be one"),
+    }
+}
+
 /// Everything that lies in plaintext. A file that cannot be read may hold a secret, and is told of as one.
 pub fn audit(scope: &Scope) -> Result<Vec<Found>> {
     let (files, unread) = scope.read()?;

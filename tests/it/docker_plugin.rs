@@ -54,6 +54,18 @@ fn help_is_asked_for_in_dockers_ways() {
     }
 }
 
+#[test]
+fn examples_are_those_of_docker_coffer() {
+    let world = set_up();
+    for command in ["setup", "migrate", "export", "completions"] {
+        let said = world.call("docker", &["coffer", command, "--help"]).run().ok();
+        assert!(said.contains(&format!("\n  docker coffer {command} ")), "{said}");
+        assert!(!said.contains("\n  docker-credential-coffer"), "{said}");
+        let alone = world.coffer(&[command, "--help"]).run().ok();
+        assert!(alone.contains(&format!("\n  docker-credential-coffer {command} ")), "{alone}");
+    }
+}
+
 /// The CLI hands its own options on, before the command.
 #[test]
 fn dockers_own_options_may_come_first() {

@@ -88,6 +88,38 @@ fn a_program_that_clients_do_not_find_or_that_is_another() {
 }
 
 #[test]
+fn who_does_not_have_the_sessions_path_finds_nothing() {
+    let world = healthy();
+    let is_installed = ["/usr/local/bin", "/usr/bin", "/bin"]
+        .iter()
+        .any(|directory| fs::exists(format!("{directory}/docker-credential-coffer")).unwrap());
+    let said = world.coffer(&["doctor"]).run().ok();
+    let expected = if is_installed {
+        "ok   services: services and programs that a desktop starts find it, too\n".to_owned()
+    } else {
+        format!(
+            "ok   services: services, cron, sudo and programs that a desktop starts look only in /usr/local/bin and /usr/bin\n     \
+             if one of these should: sudo ln -s {} /usr/local/bin/\n",
+            world.path("tools/docker-credential-coffer").display()
+        )
+    };
+    assert!(said.contains(&expected), "{said}");
+}
+
+/// As under WSL, where the PATH goes on into Windows.
+#[test]
+fn a_docker_that_is_windows_own() {
+    let world = healthy();
+    world.script("docker", "exit 0");
+    assert_eq!(broken(&world), []);
+    world.script("docker.exe", "exit 0");
+    fs::remove_file(world.path("bin/docker")).unwrap();
+    std::os::unix::fs::symlink("docker.exe", world.path("bin/docker")).unwrap();
+    let docker = world.path("bin/docker.exe");
+    is_broken(&world, "wsl", &format!("{} is Windows' docker", docker.display()));
+}
+
+#[test]
 fn docker_that_asks_somebody_else() {
     let world = healthy();
     for (config, words) in [
@@ -129,7 +161,7 @@ fn a_rule_for_a_helper_that_is_not_there() {
 fn plaintext_and_what_overrides_the_store() {
     let mut world = healthy();
     world.write(".config/containers/auth.json", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
-    is_broken(&world, "plaintext", "1 secret in ");
+    is_broken(&world, "plaintext", "1 secret: ");
     fs::remove_file(world.home().join(".config/containers/auth.json")).unwrap();
     world.write(".docker/.coffer-x1y2z3x1y2z3x1y2", r#"{"auths":{}}"#);
     is_broken(&world, "leftovers", ".coffer-x1y2z3x1y2z3x1y2");
@@ -197,6 +229,10 @@ fn aws_profiles_and_sso_sessions() {
     is_broken(&world, "aws", "needs the sso-session gone, which the AWS config file does not hold");
     world.write(".aws/config", "[profile prod\n");
     assert!(broken(&world).iter().all(|(name, _)| name == "aws"));
+    // Nobody waits for somebody to write into it.
+    fs::remove_file(world.home().join(".aws/config")).unwrap();
+    world.call("/usr/bin/mkfifo", &[".aws/config"]).run().ok();
+    assert!(broken(&world).iter().all(|(name, detail)| name == "aws" && detail.contains(".aws/config is a FIFO")));
 }
 
 #[test]

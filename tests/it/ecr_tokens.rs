@@ -264,6 +264,12 @@ fn a_pasted_token_is_the_last_resort_while_it_is_good() {
     let answered = world.get(HOST);
     assert!(answered.stderr.starts_with("answered with an older token"), "{answered:#?}");
     answered.answers(HOST, "AWS", &good);
+    // What nobody writes into is not waited for.
+    world.call("mkfifo", &["config"]).run().ok();
+    world.set("AWS_CONFIG_FILE", world.home().join("config").to_str().unwrap());
+    let answered = world.get(HOST);
+    assert!(answered.stderr.contains("config is a FIFO") && answered.took.as_secs() < 5, "{answered:#?}");
+    answered.answers(HOST, "AWS", &good);
     world.store_login(HOST, "AWS", &pasted(1_600_000_000)).silent();
     world.get(HOST).fails("cannot mint a token");
     assert_eq!(aws.calls(), 1);

@@ -41,6 +41,7 @@ fn is_told_and_left(text: &[u8], words: &str) {
     does_the_other(&world, &outcome);
     let audit = world.coffer(&["audit"]).run();
     assert!(audit.code == Some(1) && audit.stdout.contains(words) && !audit.said().contains(MARK), "{audit:#?}");
+    assert!(audit.stderr.contains("found in plaintext: 1 place where there may be a secret\n"), "{audit:#?}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use serde_json::{Value, json};
 
-use crate::support::World;
+use crate::support::{World, chmod};
 
 /// `user:MARK-OF-A-SECRET`
 const AUTH: &str = "dXNlcjpNQVJLLU9GLUEtU0VDUkVU";
@@ -293,4 +293,29 @@ fn the_file_of_before_2015_is_not_migrated_without_dockers_present_one() {
     assert_eq!(fs::read_to_string(&file).unwrap(), text);
     world.coffer(&["migrate", "--yes"]).run().ok();
     world.get("quay.io").answers("quay.io", "a", "b");
+}
+
+/// As of a container that runs as whatever user it is told to.
+#[test]
+fn of_a_user_without_a_home_what_variables_name_is_looked_at() {
+    let mut world = World::new();
+    world.write("docker/config.json", r#"{"auths":{"ghcr.io":{"auth":"YTpi"}}}"#);
+    world.set("DOCKER_CONFIG", world.home().join("docker").to_str().unwrap());
+    for directory in ["", "home", "home/docker"] {
+        chmod(&world.path(directory), 0o755);
+    }
+    let nobody = ["--reuid=54321", "--regid=54321", "--clear-groups", "docker-credential-coffer", "audit"];
+    let found = world.call("setpriv", &nobody).without("HOME").without("XDG_RUNTIME_DIR").run();
+    assert_eq!(
+        (found.code, found.stdout, found.stderr),
+        (
+            Some(1),
+            format!(
+                "{}/docker/config.json: ghcr.io: docker-credential-coffer migrate moves it into the store\n",
+                world.home().display()
+            ),
+            "found in plaintext: 1 secret\nhint: docker-credential-coffer migrate --dry-run shows what it would do about them\n"
+                .into()
+        )
+    );
 }

@@ -3,7 +3,7 @@
 use super::Check;
 use crate::auth_files::{self, AuthFile, Client, locations};
 use crate::error::Result;
-use crate::migration::{self, NAME, Scope, counted};
+use crate::migration::{self, NAME, Scope};
 use crate::routes;
 use crate::rule::Rule;
 use crate::search_path;
@@ -134,7 +134,7 @@ fn plaintext() -> Check {
         Ok(found) => {
             let mut files: Vec<_> = found.iter().map(|found| found.file.display().to_string()).collect();
             files.dedup();
-            let detail = format!("{} in {}", counted(found.len(), "secret"), files.join(", "));
+            let detail = format!("{}: {}", migration::counted_findings(&found), files.join(", "));
             Check::bad(
                 name,
                 detail,

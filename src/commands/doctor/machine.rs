@@ -16,6 +16,9 @@ use crate::hand_over::{self, COMMANDS, HELPER};
 use crate::search_path;
 use crate::settings::Settings;
 
+/// Where services, cron, sudo and programs that a desktop starts look, whatever the PATH of a session.
+const SHORT_PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+
 /// How far in the future a file may be before the clock, not the file, is doubted.
 const TOLERANCE: Duration = Duration::from_secs(300);
 
@@ -34,7 +37,40 @@ pub fn checks(settings: &Result<Settings>) -> Vec<Check> {
         Err(error) => Check::failed("configuration", error),
     };
     let clock = settings.as_ref().ok().map(clock);
-    [configuration, program()].into_iter().chain(clock).collect()
+    [configuration, program()].into_iter().chain(services()).chain(windows()).chain(clock).collect()
+}
+
+/// Whether the program that a session finds is found without its PATH, too.
+fn services() -> Option<Check> {
+    let (name, found) = ("services", search_path::find(HELPER)?);
+    if SHORT_PATH.iter().any(|directory| search_path::is_program(&Path::new(directory).join(HELPER))) {
+        return Some(Check::good(name, "services and programs that a desktop starts find it, too"));
+    }
+    // Not everybody has a service that pulls.
+    let cure = format!("if one of these should: sudo ln -s {} /usr/local/bin/", found.display());
+    let detail = "services, cron, sudo and programs that a desktop starts look only in /usr/local/bin and /usr/bin";
+    Some(Check { name, ok: true, detail: detail.into(), cure: Some(cure) })
+}
+
+/// Under WSL, the docker that is found may be Windows' own.
+fn windows() -> Option<Check> {
+    let docker = fs::canonicalize(search_path::find("docker")?).ok()?;
+    is_of_windows(&docker).then(|| {
+        Check::bad(
+            "wsl",
+            format!("{} is Windows' docker: it reads Windows' files and asks Windows' helpers", docker.display()),
+            "have Docker Desktop integrate this distribution (Settings, Resources, WSL integration), or install the docker CLI in it",
+        )
+    })
+}
+
+/// Whether a program is an `.exe`, or lies on a drive of Windows, which WSL mounts as `/mnt/c`.
+fn is_of_windows(program: &Path) -> bool {
+    let is_drive = |path: &Path| path.as_os_str().len() == 1;
+    program.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("exe"))
+        || program
+            .strip_prefix("/mnt")
+            .is_ok_and(|below| below.iter().next().is_some_and(|drive| is_drive(Path::new(drive))))
 }
 
 /// The program that clients find, which may be another build than this one.
@@ -123,4 +159,23 @@ pub fn aws(settings: &Settings) -> Vec<Check> {
         Err(error) => checks.push(Check::failed("aws", &error)),
     }
     checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_programs_are_told_by_their_name_or_their_drive() {
+        for (path, expected) in [
+            ("/mnt/c/Program Files/Docker/Docker/resources/bin/docker", true),
+            ("/mnt/d/docker", true),
+            ("/usr/local/bin/docker.exe", true),
+            ("/mnt/wsl/docker-desktop/cli-tools/usr/bin/docker", false),
+            ("/mnt/tools/docker", false),
+            ("/usr/bin/docker", false),
+        ] {
+            assert_eq!(is_of_windows(Path::new(path)), expected, "{path}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{printable, write_json};
+use super::{examples, printable, write_json};
 use crate::error::{Error, Result};
 use crate::settings::Settings;
 
@@ -17,6 +17,7 @@ mod store;
 ///
 /// Exits with 1 if something is broken.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples(&["doctor", "doctor --json | jq '.checks[] | select(.ok | not)'"]))]
 pub struct Arguments {
     /// Print the checks for programs.
     #[arg(long)]

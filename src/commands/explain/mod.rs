@@ -4,7 +4,7 @@ use std::io::Write;
 
 use serde::Serialize;
 
-use super::{moment, printable};
+use super::{examples, moment, printable};
 use crate::ecr;
 use crate::error::{Error, Result};
 use crate::routes::{self, Source};
@@ -18,6 +18,7 @@ mod clients;
 ///
 /// Why it is so, and which clients are told to ask at all. Without network, prompt or secret.
 #[derive(Debug, clap::Args)]
+#[command(after_help = examples(&["explain ghcr.io", "explain 123456789012.dkr.ecr.eu-west-1.amazonaws.com"]))]
 pub struct Arguments {
     /// The registry, as a client would name it.
     server: String,

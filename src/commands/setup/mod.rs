@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use super::{confirmed, recipients, tell};
+use super::{confirmed, examples, recipients, tell};
 use crate::error::Result;
 use crate::files::{self, Lock};
 use crate::settings::{Settings, StoreKind};
@@ -17,7 +17,10 @@ mod store;
 ///
 /// Puts the two programs on the PATH too, and makes the key that opens the store.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "What it would do is shown first. Safe to run again: a second run finds everything done.")]
+#[command(after_help = format!(
+    "What it would do is shown first. Safe to run again: a second run finds everything done.\n\n{}",
+    examples(&["setup", "setup --yes --key passphrase", "setup --store keyring --no-migrate"])
+))]
 pub struct Arguments {
     /// Do not ask.
     #[arg(long)]
