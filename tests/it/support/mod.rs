@@ -6,6 +6,7 @@ mod bus;
 pub mod clients;
 pub mod crowd;
 mod dice;
+pub mod engine;
 pub mod faults;
 mod gnupg;
 pub mod history;
