@@ -9,12 +9,21 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::Limited;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::problem::{CHECK_NETWORK, Problem};
 use crate::settings;
+
+/// The longest reply that is read, in bytes: a token's has about 4,000, and no other has many more.
+const MAX_REPLY: usize = 1 << 20;
 
 /// One client for each way out. Made once a mint: reading the certificates takes longer than asking.
 pub struct Clients {
@@ -41,12 +50,27 @@ impl Clients {
 fn client(proxy: ProxyConfig, trusted: TrustStore) -> Result<SharedHttpClient, Problem> {
     let tls = TlsContext::builder().with_trust_store(trusted).build();
     let tls = tls.map_err(|error| Problem::new(format!("no TLS: {error}"), CHECK_NETWORK))?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder().proxy_config(proxy.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(|components| components.sleep_impl()));
         connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(tls.clone()).build()
+    });
+    Ok(http_client_fn(move |settings, components| {
+        SharedHttpConnector::new(Bounded(client.http_connector(settings, components)))
     }))
+}
+
+/// Reads no more of a reply than [`MAX_REPLY`]. The SDK would read, and keep, whatever comes until time is up.
+#[derive(Debug)]
+struct Bounded(SharedHttpConnector);
+
+impl HttpConnector for Bounded {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let reply = self.0.call(request);
+        let bounded = |body| SdkBody::from_body_1_x(Limited::new(body, MAX_REPLY));
+        HttpConnectorFuture::new(async move { reply.await.map(|reply| reply.map(bounded)) })
+    }
 }
 
 /// The system's certificates, or those of `AWS_CA_BUNDLE` in their place, as the AWS CLI has it.

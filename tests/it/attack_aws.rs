@@ -80,7 +80,18 @@ fn redirects_are_not_followed() {
     assert_eq!(asked.load(Ordering::SeqCst), 0);
 }
 
-/// Memory is bounded by the time alone; so it is told apart from what lasts.
+/// No more of a reply is kept than any honest one has.
+#[test]
+fn replies_that_are_too_long_are_not_read_to_the_end() {
+    let (url, _) = server(|connection| {
+        let _ = connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+        while connection.write_all(&[b'['; 1 << 16]).is_ok() {}
+    });
+    let outcome = world(&url).get(HOST);
+    assert!(outcome.took < Duration::from_secs(4), "{outcome:#?}");
+    outcome.fails("length limit exceeded");
+}
+
 #[test]
 fn replies_that_do_not_end_cost_no_more_than_their_time() {
     let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
