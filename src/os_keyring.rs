@@ -11,10 +11,6 @@ pub use secret_service::{Item, OsKeyring};
 #[cfg(not(all(unix, not(target_os = "macos"))))]
 pub use native::{Item, OsKeyring};
 
-/// How long a keyring may show its own prompt, in seconds. Below the limit of the process, so that the
-/// error can say what it was.
-const PROMPT_SECONDS: u64 = 15;
-
 /// What tells an item from the others of its service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
@@ -34,9 +30,13 @@ mod secret_service {
     use dbus_secret_service::{EncryptionType, Error as ServiceError, SecretService};
     use zeroize::Zeroizing;
 
-    use super::{Names, PROMPT_SECONDS};
+    use super::Names;
     use crate::deadline;
     use crate::error::{Error, Result, one_line};
+
+    /// How long a keyring may show its own prompt, in seconds. Below the limit of the process, so that the
+    /// error can say what it was.
+    const PROMPT_SECONDS: u64 = 15;
 
     /// A connection to the Secret Service of this session.
     pub struct OsKeyring {

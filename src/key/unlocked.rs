@@ -14,12 +14,6 @@ use super::identities::Identities;
 use crate::error::Result;
 use crate::settings::Settings;
 
-/// The most that is read of an entry.
-const MAX_ENTRY: usize = 16 << 10;
-
-/// As much as nearly every entry takes: a larger buffer would cost more to wipe than to fill.
-const USUAL_ENTRY: usize = 512;
-
 /// What an entry was made of: the sealed file as it is, or the OS keyring.
 pub enum Origin<'a> {
     /// The bytes of a sealed file.
@@ -97,8 +91,13 @@ mod kernel {
     use linux_keyutils::{KeyError, KeyPermissionsBuilder, KeyRing, KeyRingIdentifier, Permission};
     use zeroize::Zeroizing;
 
-    use super::{MAX_ENTRY, USUAL_ENTRY};
     use crate::error::{Error, Result};
+
+    /// The most that is read of an entry.
+    const MAX_ENTRY: usize = 16 << 10;
+
+    /// As much as nearly every entry takes: a larger buffer would cost more to wipe than to fill.
+    const USUAL_ENTRY: usize = 512;
 
     pub fn read(name: &str) -> Option<Zeroizing<Vec<u8>>> {
         let key = keyring().and_then(|keyring| keyring.search(name)).ok()?;
