@@ -18,11 +18,15 @@ use crate::settings::Settings;
 /// Print credentials for what cannot call a helper.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    docker-credential-coffer export --format password ghcr.io | docker login -u alice --password-stdin ghcr.io\n  \
-    docker-credential-coffer export --format header ghcr.io | curl -H @- https://ghcr.io/v2/\n  \
-    docker-credential-coffer export --format kubernetes --name pull ghcr.io quay.io | kubectl apply -f -\n  \
+    docker-credential-coffer export --format password ghcr.io \\\n    \
+    | docker login -u alice --password-stdin ghcr.io\n  \
+    docker-credential-coffer export --format header ghcr.io \\\n    \
+    | curl -H @- https://ghcr.io/v2/\n  \
+    docker-credential-coffer export --format kubernetes --name pull ghcr.io \\\n    \
+    | kubectl apply -f -\n  \
     sudo touch /etc/ecs/ecs.config && sudo chmod 600 /etc/ecs/ecs.config\n  \
-    docker-credential-coffer export --format ecs-docker ghcr.io | sudo tee -a /etc/ecs/ecs.config >/dev/null")]
+    docker-credential-coffer export --format ecs-docker ghcr.io \\\n    \
+    | sudo tee -a /etc/ecs/ecs.config >/dev/null")]
 pub struct Arguments {
     /// In which form.
     #[arg(long, value_enum)]

@@ -19,6 +19,7 @@ pub mod properties;
 mod registry;
 pub mod scripted;
 mod server;
+mod shown;
 pub mod small_disk;
 pub mod spelling;
 pub mod strace;
