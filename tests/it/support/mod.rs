@@ -37,4 +37,4 @@ pub use moto::Moto;
 pub use registry::Registry;
 pub use server::{Server, free_port};
 pub use terminal::Terminal;
-pub use world::{Outcome, World, chmod, login, mode};
+pub use world::{Call, Outcome, World, chmod, login, mode};
