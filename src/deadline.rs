@@ -43,7 +43,8 @@ pub fn start(limit: Duration, give_up: fn(&Error)) {
             clean_up();
         }
         if !state.answering {
-            give_up(&Error::TimedOut { seconds: limit.as_secs(), what: state.waiting_for });
+            // Of a call that was handed over, the client has waited for the other program too.
+            give_up(&Error::TimedOut { seconds: LIMIT.as_secs(), what: state.waiting_for });
         }
         process::exit(1);
     };

@@ -126,6 +126,8 @@ pub enum Error {
         directory: PathBuf,
         /// Where was looked, or why none was made.
         reason: &'static str,
+        /// What to do.
+        cure: &'static str,
     },
     /// The key is there, but does not open the file.
     #[error("none of the keys opens {}", .0.display())]
@@ -185,6 +187,9 @@ pub enum Error {
     /// An item of the OS keyring that was there a moment ago. Not shown where looking again helps.
     #[error("an item of the OS keyring has gone meanwhile")]
     ItemGone,
+    /// An item of the OS keyring that is not what this program puts there; says which.
+    #[error("an item of the OS keyring is broken: {0}")]
+    BadItem(String),
     /// The OS keyring failed otherwise; says what it said.
     #[error("the OS keyring failed: {0}")]
     Keyring(String),
@@ -271,7 +276,7 @@ impl Error {
             Self::NoUsername => "give the username to log in with, for example docker login -u NAME".into(),
             Self::BadServer(_) => "name the registry as host[:port], for example registry.example.com:5000".into(),
             Self::BadUsername(_) => "use the name that the registry knows you by".into(),
-            Self::RequestTooLong(_) => "a credential this long is not one that a registry accepts".into(),
+            Self::RequestTooLong(_) => "send less: no registry takes a name or a secret that long".into(),
             Self::BadRequest(_) | Self::BadJson { .. } => {
                 "send {\"ServerURL\": ..., \"Username\": ..., \"Secret\": ...} to store, and the server's name alone to get and erase".into()
             }
@@ -280,13 +285,13 @@ impl Error {
             Self::NoHome => "set HOME; for logins alone, COFFER_DIR and COFFER_CONFIG will do".into(),
             Self::File { source, .. } => file_hint(source)?,
             Self::Unsafe { path, cure, .. } => format!("{cure} {}", path.display()),
-            Self::BadFile { path, .. } => format!("restore {} from a backup, or remove it and log in again", path.display()),
+            Self::BadFile { path, .. } => {
+                format!("restore {} from a backup, or move it away; a login that it held is made again with docker login", path.display())
+            },
             Self::BadAuthFile { .. } => "mend it there; nothing was changed".into(),
-            Self::Busy(_) => "try again; if it persists, find the process with fuser".into(),
+            Self::Busy(path) => format!("try again; if it persists, find the process: fuser {}", path.display()),
             Self::NotKept(_) => "no file was changed; see docker-credential-coffer get with COFFER_LOG=debug".into(),
-            Self::NoKey { .. } => {
-                "bring back the identities file, unlock the OS keyring, or set COFFER_IDENTITY_FILE".into()
-            }
+            Self::NoKey { cure, .. } => (*cure).into(),
             Self::WrongKey(_) => {
                 "use the key it was encrypted to (COFFER_IDENTITY_FILE names another), or erase it and log in again".into()
             }
@@ -304,10 +309,11 @@ impl Error {
             Self::Plugin(_) => "see that the token is plugged in, and touch it when it blinks".into(),
             Self::NoKernelKeyring(_) => "call unlock outside of the container, or keep the key in the OS keyring".into(),
             Self::NoKeyring(_) => {
-                "start a Secret Service such as gnome-keyring in this session, or keep the key in a file: [age] key = \"file\"".into()
+                "start a Secret Service such as gnome-keyring in this session, or do without: store = \"age\", and key = \"file\" below [age]".into()
             }
             Self::KeyringLocked => "unlock the keyring (log in to the desktop, or gnome-keyring-daemon --unlock) and try again".into(),
             Self::ItemGone => "try again; another program changes the keyring".into(),
+            Self::BadItem(_) => "mend or remove it with seahorse or secret-tool".into(),
             Self::Keyring(_) => "see whether secret-tool or seahorse can open the keyring".into(),
             Self::NoHelper(name) => format!("install docker-credential-{name}, or remove the rule that names it"),
             Self::Helper { name, .. } => format!("try it alone: echo SERVER | docker-credential-{name} get"),
@@ -329,7 +335,9 @@ fn file_hint(source: &io::Error) -> Option<String> {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "free some space and try again; nothing was lost",
         io::ErrorKind::ReadOnlyFilesystem => "set COFFER_DIR to a directory that can be written",
         io::ErrorKind::PermissionDenied => "give yourself access, or set COFFER_DIR to a directory of your own",
-        io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => "move away what is in the way",
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            "move away what is in the way"
+        }
         _ => return None,
     };
     Some(hint.into())

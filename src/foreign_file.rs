@@ -240,7 +240,7 @@ fn discard(temporary: TempPath) -> Result<Change> {
     }
     let change = open(OpenOptions::new().write(true)).map_or(Change::Made, |file| overwrite(&file, 1));
     let path = temporary.to_path_buf();
-    temporary.close().map_err(Error::file("remove", &path))?;
+    temporary.close().map_err(|error| Error::file("remove", &path)(files::bare(error)))?;
     files::sync_directory(files::parent(&path)).map(|()| change)
 }
 

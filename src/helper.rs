@@ -130,7 +130,10 @@ fn failed(name: &HelperName, message: &str) -> Error {
 fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
     deadline::waiting_for("another credential helper");
     if env::var_os(VIA).is_some() {
-        return Err(failed(name, "it leads back to docker-credential-coffer"));
+        return Err(Error::Command {
+            message: format!("docker-credential-{} leads back to docker-credential-coffer", name.as_str()),
+            cure: "remove the rule of config.toml that names it".into(),
+        });
     }
     // Not by the name alone: the system would look in relative directories of the PATH too, which are somebody else's wherever
     // the client was called in a directory of somebody else's.
@@ -141,10 +144,7 @@ fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Error::NoHelper(name.as_str().into()),
-            _ => failed(name, &format!("it cannot be started: {error}")),
-        })?;
+        .map_err(|error| failed(name, &format!("it cannot be started: {error}")))?;
     let started = Instant::now();
     let output = converse(&mut child, input);
     if output.as_ref().is_some_and(|output| output.len() == MAX_ANSWER) {

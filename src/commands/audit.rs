@@ -52,8 +52,8 @@ pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
         write_json(out, &audit)?;
     } else {
         for Row { file, key, advice, .. } in &audit.findings {
-            let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
-            writeln!(out, "{}", printable(&format!("{}: {key}{advice}", file.display()))).map_err(Error::output)?;
+            let line = migration::line(file, key, advice);
+            writeln!(out, "{}", printable(&line)).map_err(Error::output)?;
         }
     }
     if audit.clean {

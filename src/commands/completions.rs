@@ -13,9 +13,9 @@ use crate::hand_over::HELPER;
 /// Print completions for a shell.
 #[derive(Debug, clap::Args)]
 #[command(after_help = examples(&[
-    "completions bash > ~/.local/share/bash-completion/completions/docker-credential-coffer",
-    "completions zsh > \"${fpath[1]}/_docker-credential-coffer\"",
-    "completions fish > ~/.config/fish/completions/docker-credential-coffer.fish",
+    "completions bash \\\n      > ~/.local/share/bash-completion/completions/docker-credential-coffer",
+    "completions zsh \\\n      > \"${fpath[1]}/_docker-credential-coffer\"",
+    "completions fish \\\n      > ~/.config/fish/completions/docker-credential-coffer.fish",
 ]))]
 pub struct Arguments {
     /// Which shell.

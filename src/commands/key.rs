@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::{examples, key_show, report_left, tell};
+use super::{examples, key_show, recipients, report_left, tell};
 use crate::error::{Error, Result};
 use crate::key::{self, Ask, Holder, Identities, Key, Kind, Place, Recipient};
 use crate::settings::{KeyHolder, Settings, StoreKind};
@@ -183,6 +183,7 @@ fn change(
 
 /// The identity file of a plugin, or a line of one, with the recipient beside it.
 fn of_plugin(identity: &str, recipient: Option<&str>) -> Result<Identities> {
+    const GIVE: &str = "give the file that the plugin made";
     let refused = |message: &str, cure: &str| Error::Command { message: message.into(), cure: cure.into() };
     // As a path, it would be quoted.
     if identity.to_ascii_uppercase().contains("AGE-SECRET-KEY-") {
@@ -191,20 +192,26 @@ fn of_plugin(identity: &str, recipient: Option<&str>) -> Result<Identities> {
             "replace that key: a command line is no secret",
         ));
     }
+    let recipient = recipient.map(recipients::parse).transpose()?;
     let is_line = identity.to_ascii_uppercase().starts_with("AGE-PLUGIN-");
     let path = PathBuf::from(identity);
     let mut text = if is_line {
         Zeroizing::new(format!("{identity}\n"))
     } else {
-        Zeroizing::new(key::read_identities(Path::new(&path))?.text.to_string())
+        let read = key::read_identities(Path::new(&path)).map_err(|error| match error {
+            // It is not the key of the store, which could be brought back.
+            Error::UnusableKey { .. } | Error::NotIdentities { .. } => refused(&error.to_string(), GIVE),
+            other => other,
+        });
+        Zeroizing::new(read?.text.to_string())
     };
     if let Some(recipient) = recipient {
         text.insert_str(0, &format!("# recipient: {recipient}\n"));
     }
-    let no_identity = |_| refused("that is not an identity of an age plugin", "give the file that the plugin made");
+    let no_identity = |_| refused("that is not an identity of an age plugin", GIVE);
     let identities = Identities::parse(text).map_err(no_identity)?;
     if identities.of_plugins.is_empty() || !identities.own.is_empty() {
-        return Err(refused("that is not an identity of an age plugin alone", "give the file that the plugin made"));
+        return Err(refused("that is not an identity of an age plugin alone", GIVE));
     }
     if !identities.tells_recipients() {
         let cure = "name it with --recipient; the plugin can tell it";

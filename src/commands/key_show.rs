@@ -11,7 +11,7 @@ use crate::store::{layout, rekey};
 pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let kind = key::kind(settings)?;
     if kind == Kind::None {
-        return Err(key::missing(settings));
+        return Err(layout::no_store_yet(settings).unwrap_or_else(|| key::missing(settings)));
     }
     let mut lines = vec![format!("the key is {}", whereabouts(settings, &kind))];
     lines.extend(unlocked(settings, &kind));
@@ -73,7 +73,8 @@ fn readers(settings: &Settings) -> Result<Vec<String>> {
     let mut lines: Vec<String> = own.iter().map(|own| format!("its recipient is {own}")).collect();
     match listed - own.len() {
         0 => lines.push(
-            "nobody else can read the store, and without the key everything is lost: see recipients add --recovery"
+            "nobody else can read the store, and without the key everything is lost: docker-credential-coffer \
+             recipients add --recovery"
                 .into(),
         ),
         1 => lines.push("1 other can read the store".into()),

@@ -56,7 +56,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
     }
 }
 
-fn parse(text: &str) -> Result<Recipient> {
+pub(super) fn parse(text: &str) -> Result<Recipient> {
     text.trim().parse().map_err(|()| Error::Command {
         message: "that is not an age recipient".into(),
         cure: "give the public key, age1…, of age-keygen or of a plugin".into(),

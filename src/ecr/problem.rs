@@ -87,6 +87,9 @@ fn without_request(text: &str) -> String {
 fn by_code(code: &str, message: &str) -> Option<Problem> {
     let is_old = ["expired", "earlier", "later", "skew"].iter().any(|word| message.contains(word));
     let (meaning, cure) = match code {
+        "AccessDenied" if message.contains("MFA one time pass code") => {
+            ("the code was refused", "wait for the next one: AWS takes each code once")
+        }
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" => (
             "access denied",
             "allow that action in IAM, or name another profile or role for this registry in config.toml",

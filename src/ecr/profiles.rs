@@ -22,6 +22,7 @@ pub async fn load() -> Result<ProfileSet, Problem> {
     let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;
     loaded.map_err(|error| {
         let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+        let cause = cause.lines().map(str::trim).collect::<Vec<_>>().join(" ");
         Problem::new(cause, "mend that line of the AWS config file")
     })
 }

@@ -212,13 +212,20 @@ fn unsynced(path: &Path, bytes: &[u8], mode: fs::Permissions, owner: Option<(u32
         .prefix(TEMPORARY)
         .rand_bytes(RANDOM)
         .tempfile_in(directory)
-        .map_err(Error::file("write in", directory))?;
+        .map_err(|error| Error::file("write in", directory)(bare(error)))?;
     temporary
+        .as_file_mut()
         .write_all(bytes)
         .and_then(|()| temporary.as_file().set_permissions(mode))
         .and_then(|()| owner.map_or(Ok(()), |owner| give(temporary.as_file(), owner)))
         .map_err(Error::file("write", path))?;
     Ok(temporary)
+}
+
+/// An error of [`tempfile`]'s without the name of the temporary file, which says nothing to anybody.
+pub fn bare(error: io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|error| error.source()?.downcast_ref::<io::Error>());
+    cause.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
 /// Many files below one directory that are written as [`write()`] does, but wait for the disk together: once before any takes

@@ -1,8 +1,8 @@
 //! A key file: read, and told what it is. Opens nothing that is sealed.
 
-use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 use super::identities::{Identities, Malformed};
@@ -45,6 +45,6 @@ pub fn read_identities(path: &Path) -> Result<Identities> {
     match read(path, Privacy::Any)? {
         Some(File::Open(identities)) => Ok(identities),
         Some(File::Sealed(_)) => Err(Error::UnusableKey { path: path.into(), problem: "is sealed with a passphrase" }),
-        None => Err(Error::file("open", path)(io::ErrorKind::NotFound.into())),
+        None => Err(Error::file("open", path)(Errno::NOENT.into())),
     }
 }

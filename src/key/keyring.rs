@@ -36,7 +36,7 @@ pub fn open(may_prompt: bool) -> Result<Option<Identities>> {
     for item in keyring.find(SERVICE, None)? {
         let secret = item.secret()?;
         let identity = std::str::from_utf8(&secret).ok().and_then(|text| text.trim().parse::<x25519::Identity>().ok());
-        own.push(identity.ok_or_else(|| Error::Keyring("its item for the key is not an age identity".into()))?);
+        own.push(identity.ok_or_else(|| Error::BadItem("that of the key is not an age identity".into()))?);
     }
     Ok(if own.is_empty() { None } else { Some(Identities::from_own(own)) })
 }
@@ -44,7 +44,7 @@ pub fn open(may_prompt: bool) -> Result<Option<Identities>> {
 /// The public halves of all identities that are kept there. Unlocks nothing.
 pub fn recipients() -> Result<Vec<Recipient>> {
     let keyring = OsKeyring::open(false)?;
-    let broken = || Error::Keyring("its item for the key is not named after a recipient".into());
+    let broken = || Error::BadItem("that of the key is not named after a recipient".into());
     keyring.find(SERVICE, None)?.iter().map(|item| item.names()?.user.parse().map_err(|()| broken())).collect()
 }
 

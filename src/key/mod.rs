@@ -160,7 +160,10 @@ pub fn unlock(settings: &Settings, time: Duration) -> Result<SystemTime> {
     match place(settings)? {
         Place::File(path, privacy) => match file::read(&path, privacy)? {
             Some(File::Sealed(bytes)) => unlocked::keep(settings, &Origin::Sealed(&bytes), &key.identities, time),
-            _ => Err(Error::UnusableKey { path, problem: "has changed meanwhile" }),
+            _ => Err(Error::Command {
+                message: format!("{} has changed meanwhile", path.display()),
+                cure: "call unlock again".into(),
+            }),
         },
         Place::Keyring => unlocked::keep(settings, &Origin::Keyring, &key.identities, time),
     }
@@ -173,16 +176,17 @@ pub fn lock(settings: &Settings) -> Result<bool> {
 
 /// That the store holds something and its key is nowhere, and where was looked.
 pub fn missing(settings: &Settings) -> Error {
-    let reason = match place(settings) {
+    let look_again = "bring back the identities file, unlock the OS keyring, or set COFFER_IDENTITY_FILE";
+    let (reason, cure) = match place(settings) {
         Err(error) => return error,
         Ok(Place::File(..)) if settings.identity_file.is_some() => {
-            "the file that COFFER_IDENTITY_FILE names does not exist"
+            ("the file that COFFER_IDENTITY_FILE names does not exist", "bring it back, or unset COFFER_IDENTITY_FILE")
         }
-        Ok(Place::File(..)) => "there is no identities file",
-        Ok(Place::Keyring) if settings.key.is_some() => "the OS keyring holds none",
-        Ok(Place::Keyring) => "there is no identities file, and no OS keyring that holds one",
+        Ok(Place::File(..)) => ("there is no identities file", look_again),
+        Ok(Place::Keyring) if settings.key.is_some() => ("the OS keyring holds none", look_again),
+        Ok(Place::Keyring) => ("there is no identities file, and no OS keyring that holds one", look_again),
     };
-    Error::NoKey { directory: settings.directory.clone(), reason }
+    Error::NoKey { directory: settings.directory.clone(), reason, cure }
 }
 
 /// Makes a key where `holder` or the settings say, or else in the OS keyring if one answers without a prompt within a
@@ -195,6 +199,7 @@ pub fn create(settings: &Settings, holder: Option<&Holder>, may_prompt: bool) ->
         return Err(Error::NoKey {
             directory: settings.directory.clone(),
             reason: "the file that COFFER_IDENTITY_FILE names does not exist, and none is made there",
+            cure: "make one there with age-keygen -o, or unset COFFER_IDENTITY_FILE",
         });
     }
     let identities = Identities::generate();

@@ -196,11 +196,11 @@ fn from_standard_input() -> Result<Option<SecretString>> {
             0 if line.is_empty() => return Ok(None),
             0 => break,
             _ if byte[0] == b'\n' => break,
-            _ if line.len() == MAX_PASSPHRASE => return Err(failed(io::ErrorKind::FileTooLarge.into())),
+            _ if line.len() == MAX_PASSPHRASE => return Err(failed(io::Error::other("it is longer than 4096 bytes"))),
             _ => line.push(byte[0]),
         }
     }
     let line = line.strip_suffix(b"\r").unwrap_or(&line);
-    let text = std::str::from_utf8(line).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
+    let text = std::str::from_utf8(line).map_err(|_| failed(io::Error::other("it is not UTF-8")))?;
     Ok(Some(SecretString::from(text)))
 }

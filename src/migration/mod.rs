@@ -4,6 +4,8 @@
 //! kept, and only then is a file written anew without them. Whatever fails or is killed before a file's own turn leaves
 //! that file as it was, and a second run ends where an undisturbed one ends.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,7 +28,7 @@ mod report;
 
 pub use import::Import;
 pub use plan::Plan;
-pub use report::{FileReport, Imported, Left, Moved, Report, counted, shown_path};
+pub use report::{FileReport, Imported, Left, Moved, Report, counted, line, shown_path};
 
 /// What stands in `credsStore`.
 pub const NAME: &str = "coffer";
@@ -180,6 +182,8 @@ fn change(settings: &Settings, plan: &mut Plan) -> Vec<PathBuf> {
             }
             continue;
         }
+        // Of the file as it is before: no name that is known leads to it afterwards.
+        let inode = fs::metadata(path).map_or(0, |metadata| metadata.ino());
         let changed =
             keep(settings, &planned.file).and_then(|backup| Ok((backup, planned.file.change(&planned.edit)?)));
         docker_is_told &= client != Client::Docker || matches!(changed, Ok((_, Change::Made | Change::MadeBesideLink)));
@@ -188,7 +192,7 @@ fn change(settings: &Settings, plan: &mut Plan) -> Vec<PathBuf> {
             Ok((backup, change)) => {
                 if change == Change::MadeBesideLink {
                     plan.report.notes.push(format!(
-                        "{} has another hard link, which still holds what was there; find it with find -inum",
+                        "{} has another hard link, which still holds what was there: find / -xdev -inum {inode}",
                         path.display()
                     ));
                 }
@@ -225,7 +229,8 @@ pub fn undo(settings: &Settings, paths: &[PathBuf]) -> Result<Report> {
     let mut report = Report::default();
     if paths.is_empty() {
         let nameless = backup::files(settings)?.1.into_iter();
-        let reason = "the path of its file was too long for a name; name it: migrate --undo FILE";
+        let reason =
+            "the path of its file was too long for a name; name it: docker-credential-coffer migrate --undo FILE";
         report.left.extend(nameless.map(|directory| Left::of(&directory, "", reason.into(), false)));
     }
     let paths = undoable(settings, paths)?;

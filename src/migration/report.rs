@@ -140,16 +140,19 @@ impl Report {
             }
         }
         for Left { file, key, reason, .. } in &self.left {
-            // Many errors begin with the file already.
-            if key.is_empty() && reason.starts_with(&*file.to_string_lossy()) {
-                lines.push(reason.clone());
-                continue;
-            }
-            let key = if key.is_empty() { String::new() } else { format!("{key}: ") };
-            lines.push(format!("{}: {key}{reason}", file.display()));
+            lines.push(line(file, key, reason));
         }
         lines.extend(self.notes.iter().cloned());
         lines
+    }
+}
+
+/// What is said of a file, or of an entry in it. Many errors begin with the file already.
+pub fn line(file: &Path, key: &str, said: &str) -> String {
+    match key {
+        "" if said.starts_with(&*file.to_string_lossy()) => said.to_owned(),
+        "" => format!("{}: {said}", file.display()),
+        key => format!("{}: {key}: {said}", file.display()),
     }
 }
 

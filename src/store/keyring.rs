@@ -139,7 +139,7 @@ fn rank(item: &Item) -> (Option<SystemTime>, String) {
 }
 
 fn open(server: &ServerKey, item: &Item) -> Result<Credential> {
-    let broken = || Error::Keyring(format!("its item for {server} is not a credential for {server}"));
+    let broken = || Error::BadItem(format!("that of {server} is not a credential for it"));
     let login = Login::from_json(&item.secret()?).map_err(|_| broken())?;
     // Attributes can be rewritten without opening the secret.
     if login.server.parse::<ServerKey>().ok().as_ref() != Some(server) {
@@ -150,8 +150,7 @@ fn open(server: &ServerKey, item: &Item) -> Result<Credential> {
 
 fn name(item: &Item) -> Result<(ServerKey, Held)> {
     let Names { user, login } = item.names()?;
-    let server: ServerKey =
-        user.parse().map_err(|_| Error::Keyring("it holds an item without a server's name".into()))?;
+    let server: ServerKey = user.parse().map_err(|_| Error::BadItem("it is not named after a server".into()))?;
     let username = match login {
         Some(login) => login,
         // Keyrings that keep no login beside the secret must be asked for it.

@@ -56,6 +56,14 @@ pub(super) fn holds_nothing(settings: &Settings) -> Result<bool> {
     Ok(logins && is_empty(&backups(settings), age_files)?)
 }
 
+/// That there is no store, for commands that make none.
+pub fn no_store_yet(settings: &Settings) -> Option<Error> {
+    (!recipients_path(settings).is_file()).then(|| Error::Command {
+        message: format!("there is no store in {} yet", settings.directory.display()),
+        cure: "docker-credential-coffer setup makes it".into(),
+    })
+}
+
 /// The list of recipients.
 pub fn recipients_path(settings: &Settings) -> PathBuf {
     logins(settings).join(".age-recipients")

@@ -64,11 +64,8 @@ fn marker(settings: &Settings) -> PathBuf {
 impl<'a> Rekeying<'a> {
     /// Waits for other writers.
     pub fn begin(settings: &'a Settings) -> Result<Self> {
-        if !layout::recipients_path(settings).is_file() {
-            return Err(Error::Command {
-                message: format!("there is no store in {} yet", settings.directory.display()),
-                cure: "docker-credential-coffer setup makes it".into(),
-            });
+        if let Some(error) = layout::no_store_yet(settings) {
+            return Err(error);
         }
         files::check_directory(&settings.directory, Privacy::Private)?;
         let lock = Lock::acquire(settings.directory.join("lock"), files::LOCK_LIMIT)?;

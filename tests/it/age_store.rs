@@ -403,7 +403,11 @@ fn a_lock_that_is_never_let_go_is_an_error() {
     let world = with_login();
     let lock = fs::File::open(world.store().join("lock")).unwrap();
     lock.lock().unwrap();
-    world.store_login("quay.io", "bob", "x").fails("another process holds the lock");
+    world.client_sees(
+        world.store_login("quay.io", "bob", "x"),
+        "another process holds the lock ~/.local/share/coffer/lock",
+        "try again; if it persists, find the process: fuser ~/.local/share/coffer/lock",
+    );
     world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
     world.coffer(&["erase"]).input("quay.io").run().silent();
 }
@@ -456,7 +460,11 @@ fn a_full_disk_loses_nothing() {
     assert_eq!(lines[1], "exit 1", "{outcome:#?}");
     assert!(lines[2].contains("\"Secret\":\"first\""), "{outcome:#?}");
     assert!(lines[3].contains("secondsecond"), "{outcome:#?}");
-    assert!(outcome.stderr.contains("hint: free some space"), "{outcome:#?}");
+    assert_eq!(
+        world.shown(&outcome.stderr),
+        "cannot write /world/small/coffer/store/ghcr.io/alice.age: No space left on device (os error 28)\n\
+         hint: free some space and try again; nothing was lost\n"
+    );
 }
 
 #[test]
@@ -476,7 +484,11 @@ fn a_read_only_home_can_still_be_read() {
     assert!(lines[0].contains("hunter2"), "{outcome:#?}");
     assert_eq!(lines[1], "credentials not found in native keychain");
     assert!(lines[2].contains("Read-only file system"), "{outcome:#?}");
-    assert!(outcome.stderr.contains("hint: set COFFER_DIR"), "{outcome:#?}");
+    assert_eq!(
+        world.shown(&outcome.stderr),
+        "cannot open ~/.local/share/coffer/lock: Read-only file system (os error 30)\n\
+         hint: set COFFER_DIR to a directory that can be written\n"
+    );
 }
 
 #[test]

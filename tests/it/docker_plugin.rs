@@ -17,7 +17,10 @@ fn docker_lists_coffer_among_its_commands() {
     let world = set_up();
     let help = world.call("docker", &["--help"]).run().ok();
     let line = help.lines().find(|line| line.trim_start().starts_with("coffer"));
-    assert!(line.is_some_and(|line| line.contains("Registry logins kept encrypted")), "{help}");
+    assert!(
+        line.is_some_and(|line| line.ends_with(" Registry logins kept encrypted, and tokens for Amazon ECR")),
+        "{help}"
+    );
 }
 
 #[test]
@@ -90,7 +93,11 @@ fn dockers_config_option_is_refused_with_what_to_do() {
     let elsewhere = world.path("elsewhere");
     symlink(world.home().join(".docker"), &elsewhere).unwrap();
     let said = world.call("docker", &["--config", elsewhere.to_str().unwrap(), "coffer", "ls"]).run();
-    assert!(said.code == Some(2) && said.stderr.contains("set DOCKER_CONFIG instead"), "{said:#?}");
+    assert!(
+        said.code == Some(2)
+            && said.stderr.contains("--config does not reach docker coffer; set DOCKER_CONFIG instead\n"),
+        "{said:#?}"
+    );
     let said = world.call("docker", &["coffer", "ls"]).env("DOCKER_CONFIG", elsewhere.to_str().unwrap()).run();
     assert!(said.ok().contains("ghcr.io"));
 }

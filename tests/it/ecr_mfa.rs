@@ -181,7 +181,14 @@ fn a_session_that_has_ended_is_asked_for_again() {
     world.get(HOST).fails("has given no code for today");
     // AWS takes a code only once.
     let again = give(&world, &[], "123456");
-    assert!(again.code == Some(1) && again.stderr.contains("no session was begun: access denied"), "{again:#?}");
+    world.person_sees(
+        again,
+        &format!(
+            "code of the MFA device {DEVICE}:\nno session was begun: the code was refused: MultiFactorAuthentication failed \
+             with invalid MFA one time pass code."
+        ),
+        "wait for the next one: AWS takes each code once",
+    );
     aws.sessions_live(3600);
     give(&world, &[], "654321").ok();
     world.get(HOST).ok();
@@ -191,14 +198,22 @@ fn a_session_that_has_ended_is_asked_for_again() {
 fn what_is_no_code_and_what_needs_none_is_said() {
     let (mut world, aws) = world();
     for bad in ["", "12345", "1234567", "12345a", "SECRET"] {
-        let outcome = give(&world, &[HOST], bad);
-        assert!(outcome.code == Some(1) && outcome.stderr.contains("that is not a code"), "{outcome:#?}");
-        assert!(!outcome.said().contains("SECRET"));
+        let message = format!("code of the MFA device {DEVICE}:\nthat is not a code");
+        world.person_sees(give(&world, &[HOST], bad), &message, "give the six digits it shows");
     }
-    let store = give(&world, &["ghcr.io"], "123456");
-    assert!(store.code == Some(1) && store.stderr.contains("ghcr.io is not answered with tokens of ECR"), "{store:#?}");
+    world.person_sees(
+        give(&world, &["ghcr.io"], "123456"),
+        "ghcr.io is not answered with tokens of ECR",
+        "see how it is answered: docker-credential-coffer explain ghcr.io",
+    );
+    let closed = world.call("sh", &["-c", "docker-credential-coffer mfa </"]).run();
+    let message = format!("code of the MFA device {DEVICE}:\ncannot read the code: Is a directory (os error 21)");
+    world.person_sees(closed, &message, "");
     world.set("AWS_PROFILE", "bob");
-    let none = give(&world, &[], "123456");
-    assert!(none.code == Some(1) && none.stderr.contains("nothing here needs an MFA code"), "{none:#?}");
+    world.person_sees(
+        give(&world, &[], "123456"),
+        "nothing here needs an MFA code",
+        "name the device with mfa_serial in the AWS profile, or with mfa-serial in a rule of config.toml",
+    );
     assert!(aws.asked().is_empty());
 }

@@ -262,7 +262,13 @@ fn a_pasted_token_is_the_last_resort_while_it_is_good() {
     world.get(HOST).fails("cannot mint a token");
     world.store_login(HOST, "AWS", &good).silent();
     let answered = world.get(HOST);
-    assert!(answered.stderr.starts_with("answered with an older token"), "{answered:#?}");
+    assert_eq!(
+        answered.stderr,
+        format!(
+            "answered with an older token: cannot mint a token for {HOST}: no AWS credentials found in the environment, the \
+             profile, a web identity, the container or the instance\n"
+        )
+    );
     answered.answers(HOST, "AWS", &good);
     // What nobody writes into is not waited for.
     world.call("mkfifo", &["config"]).run().ok();
@@ -278,17 +284,30 @@ fn a_pasted_token_is_the_last_resort_while_it_is_good() {
 #[test]
 fn what_aws_answers_is_checked() {
     let (world, aws) = world();
-    for (reply, words) in [
-        ("{\"authorizationData\":[]}", "without a token"),
-        ("{\"authorizationData\":[{\"authorizationToken\":\"%%%\"}]}", "malformed token"),
-        ("{\"authorizationData\":[{\"authorizationToken\":\"QVdT\"}]}", "malformed token"),
-        ("{\"authorizationData\":[{\"authorizationToken\":\"SECRET", "cannot mint a token"),
-        ("<html>SECRET</html>", "cannot mint a token"),
+    let endpoint = "try again, and check AWS_ENDPOINT_URL";
+    let again = "try again, and see what COFFER_LOG=debug says";
+    for (reply, problem, cure) in [
+        ("{\"authorizationData\":[]}", "AWS answered without a token", endpoint),
+        ("{\"authorizationData\":[{\"authorizationToken\":\"%%%\"}]}", "AWS answered with a malformed token", endpoint),
+        (
+            "{\"authorizationData\":[{\"authorizationToken\":\"QVdT\"}]}",
+            "AWS answered with a malformed token",
+            endpoint,
+        ),
+        (
+            "{\"authorizationData\":[{\"authorizationToken\":\"SECRET",
+            "service error: unhandled error: Error at offset 51: unexpected end of stream",
+            again,
+        ),
+        (
+            "<html>SECRET</html>",
+            "service error: unhandled error: Error at offset 0: unexpected token '<'. Expected one of '{', '[', '\"', 'null', \
+             'true', 'false', <number>",
+            again,
+        ),
     ] {
         aws.reply(Reply::Text(reply.into()));
-        let outcome = world.get(HOST);
-        assert!(!outcome.said().contains("SECRET"), "{outcome:#?}");
-        outcome.fails(words);
+        world.client_sees(world.get(HOST), &format!("cannot mint a token for {HOST}: {problem}"), cure);
     }
     let files = world.files(&world.store());
     assert!(files.iter().all(|file| file.ends_with(".lock")), "{files:?}");

@@ -78,17 +78,30 @@ fn what_is_exported_can_be_imported() {
 #[test]
 fn what_cannot_be_exported_is_said() {
     let world = with_logins();
-    for (arguments, words, code) in [
-        (&["--format", "password", "gcr.io"][..], "nothing is held for gcr.io", 1),
-        (&["--format", "password", "ghcr.io", "quay.io"], "this format is of one credential", 1),
-        (&["--format", "header", "quay.io"], "is an identity token", 1),
-        (&["--format", "ecs-docker", "quay.io"], "is an identity token", 1),
-        (&["--format", "yaml", "ghcr.io"], "invalid value 'yaml'", 2),
-        (&["--format", "json"], "SERVER", 2),
-        (&["--format", "json", "user@ghcr.io"], "holds one of @", 1),
+    let token = "what is held for quay.io is an identity token, which this format cannot carry";
+    let log_in = "log in with a user and a password (or an access token in its place), or use docker-config";
+    for (arguments, message, hint) in [
+        (
+            &["--format", "password", "gcr.io"][..],
+            "nothing is held for gcr.io",
+            "docker login to it, or see docker-credential-coffer explain gcr.io",
+        ),
+        (&["--format", "password", "ghcr.io", "quay.io"], "this format is of one credential", "name one registry"),
+        (&["--format", "header", "quay.io"], token, log_in),
+        (&["--format", "ecs-docker", "quay.io"], token, log_in),
+        (
+            &["--format", "json", "user@ghcr.io"],
+            "the server name holds one of @ \\ %",
+            "name the registry as host[:port], for example registry.example.com:5000",
+        ),
     ] {
+        world.person_sees(world.coffer(&[&["export"], arguments].concat()).run(), message, hint);
+    }
+    for (arguments, words) in
+        [(&["--format", "yaml", "ghcr.io"][..], "invalid value 'yaml'"), (&["--format", "json"], "SERVER")]
+    {
         let outcome = world.coffer(&[&["export"], arguments].concat()).run();
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(code), ""), "{outcome:#?}");
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{outcome:#?}");
         assert!(outcome.stderr.contains(words), "{outcome:#?}");
     }
 }
@@ -99,9 +112,11 @@ fn a_user_with_a_colon_is_not_told_in_base64() {
     let world = World::new();
     world.store_login("ghcr.io", "a:b", "c").silent();
     for format in ["header", "ecs-dockercfg"] {
-        let outcome = world.coffer(&["export", "--format", format, "ghcr.io"]).run();
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:#?}");
-        assert!(outcome.stderr.contains("has a colon in its name"), "{outcome:#?}");
+        world.person_sees(
+            world.coffer(&["export", "--format", format, "ghcr.io"]).run(),
+            "the user of ghcr.io has a colon in its name, which this format cannot carry",
+            "log in as another user, or use json, docker-config or ecs-docker",
+        );
     }
     let config = json!({ "auths": { "ghcr.io": { "username": "a:b", "password": "c" } } });
     assert_eq!(json_of(&exported(&world, "docker-config", &["ghcr.io"])), config);
@@ -121,8 +136,11 @@ fn what_is_answered_for_nomad_alone_is_not_exported() {
 
 #[test]
 fn the_kubelet_reads_no_identity_tokens() {
-    let said = with_logins().coffer(&["export", "--format", "kubernetes", "quay.io"]).run();
-    assert!(said.code == Some(0) && said.stderr.contains("which the kubelet does not read"), "{said:#?}");
+    let world = with_logins();
+    world.is_told(
+        world.coffer(&["export", "--format", "kubernetes", "quay.io"]).run(),
+        "what is held for quay.io is an identity token, which the kubelet does not read",
+    );
 }
 
 #[test]
@@ -130,7 +148,7 @@ fn a_terminal_is_warned() {
     let world = with_logins();
     let command = format!("{} export --format password ghcr.io", env!("CARGO_BIN_EXE_docker-credential-coffer"));
     let said = world.call("script", &["-qec", &command, "/dev/null"]).run().ok();
-    assert!(said.starts_with("what follows is secret"), "{said}");
+    assert!(said.starts_with("what follows is secret; it stays in the terminal's scrollback\r\n"), "{said}");
     let quiet = world.coffer(&["export", "--format", "password", "ghcr.io"]).run();
     assert_eq!(quiet.stderr, "");
 }

@@ -200,6 +200,7 @@ fn a_plugins_key_is_proved_before_anything_depends_on_it() {
     };
     fails(&world, &["--plugin", &line], "no comment beside the identity names its recipient");
     fails(&world, &["--plugin", &line, "--recipient", &recipient(&other)], "the new key does not open");
+    fails(&world, &["--plugin", &line, "--recipient", "GARBAGE"], "that is not an age recipient");
     fails(&world, &["--plugin", "/nonexistent"], "/nonexistent");
     let (plain, _) = keygen(&world, "plain.txt");
     fails(&world, &["--plugin", plain.to_str().unwrap()], "not an identity of an age plugin alone");

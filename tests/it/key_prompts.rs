@@ -166,9 +166,10 @@ fn a_new_passphrase_is_asked_for_twice() {
     world.set("PINENTRY_PROGRAM", "");
     world.store_login("ghcr.io", "alice", "hunter2").silent();
     let mut terminal = Terminal::run(&world, "docker-credential-coffer key protect --passphrase");
+    terminal.see("docker-credential-coffer needs a new passphrase for its key");
     terminal.see("New passphrase: ").write("one\r").see("Once more: ").write("two\r");
     terminal
-        .see("not the same")
+        .see("They are not the same.")
         .see("New passphrase: ")
         .write("open sesame\r")
         .see("Once more: ")

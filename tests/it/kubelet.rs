@@ -53,9 +53,11 @@ fn a_registry_is_answered_as_the_image_spells_it() {
 fn an_identity_token_is_refused() {
     let world = World::new();
     world.store_login("quay.io", "<token>", "SECRET").silent();
-    let outcome = ask(&world, &request("quay.io/org/app"));
-    assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{outcome:#?}");
-    assert!(outcome.stderr.contains("is an identity token") && !outcome.stderr.contains("SECRET"), "{outcome:#?}");
+    world.person_sees(
+        ask(&world, &request("quay.io/org/app")),
+        "what is held for quay.io is an identity token, which the kubelet cannot use",
+        "log in with a user and a password, or an access token in its place",
+    );
 }
 
 #[test]
@@ -127,21 +129,25 @@ fn what_the_api_does_not_say_is_refused() {
         asked[field] = value;
         asked.to_string()
     };
-    for asked in [
-        with("apiVersion", json!("credentialprovider.kubelet.k8s.io/v2")),
-        with("kind", json!("CredentialProviderResponse")),
-        with("imagePullPolicy", json!("Always")),
-        with("image", json!(null)),
-        with("image", json!("")),
-        with("image", json!("/")),
-        with("image", json!("@sha256:00")),
-        json!({ "apiVersion": API, "kind": "CredentialProviderRequest" }).to_string(),
-        "not JSON, SECRET".into(),
-        String::new(),
-        request("ghcr.io/app").to_string() + "{}",
+    let version = "a request of another version than this one knows";
+    let nothing = "a request that names no image";
+    for (asked, message) in [
+        (with("apiVersion", json!("credentialprovider.kubelet.k8s.io/v2")), version),
+        (with("kind", json!("CredentialProviderResponse")), version),
+        (with("imagePullPolicy", json!("Always")), "not a request of the kubelet, at line 1 column 127"),
+        (with("image", json!(null)), "not a request of the kubelet, at line 1 column 100"),
+        (with("image", json!("")), nothing),
+        (with("image", json!("/")), nothing),
+        (with("image", json!("@sha256:00")), nothing),
+        (
+            json!({ "apiVersion": API, "kind": "CredentialProviderRequest" }).to_string(),
+            "not a request of the kubelet, at line 1 column 88",
+        ),
+        ("not JSON, SECRET".into(), "not a request of the kubelet, at line 1 column 2"),
+        (String::new(), "not a request of the kubelet, at line 1 column 0"),
+        (request("ghcr.io/app").to_string() + "{}", "not a request of the kubelet, at line 1 column 111"),
     ] {
-        let outcome = world.coffer(&["kubelet"]).input(&asked).run();
-        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(1), ""), "{asked}: {outcome:#?}");
-        assert!(outcome.stderr.contains("hint: ") && !outcome.stderr.contains("SECRET"), "{outcome:#?}");
+        let hint = "configure the provider with apiVersion: credentialprovider.kubelet.k8s.io/v1";
+        world.person_sees(world.coffer(&["kubelet"]).input(&asked).run(), message, hint);
     }
 }

@@ -2,7 +2,7 @@
 //! secret is ever said.
 
 use std::fs;
-use std::os::unix::fs::{FileTypeExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::Duration;
@@ -233,7 +233,9 @@ fn another_hard_link_is_told_and_keeps_its_bytes() {
     let path = world.write(".docker/config.json", text);
     fs::hard_link(&path, world.home().join("copy.json")).unwrap();
     let said = world.coffer(&["migrate", "--yes"]).run().ok();
-    assert!(said.contains("has another hard link"), "{said}");
+    let inode = fs::metadata(world.home().join("copy.json")).unwrap().ino();
+    let told = "~/.docker/config.json has another hard link, which still holds what was there: find / -xdev -inum";
+    assert!(world.shown(&said).contains(&format!("\n{told} {inode}\n")), "{said}");
     assert_eq!(fs::read_to_string(world.home().join("copy.json")).unwrap(), text);
     assert!(fs::read_to_string(&path).unwrap().contains("\"a.example\": {}"));
 }

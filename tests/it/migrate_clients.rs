@@ -115,7 +115,8 @@ fn a_namespace_of_podmans_stays_with_its_host() {
 
     let said = machine.migrate().ok();
     for key in [name, &format!("{name}/team")] {
-        assert!(said.contains(&format!("{key}: podman asks helpers for whole registries only")), "{said}");
+        let reason = "podman asks helpers for whole registries only, and this file has a namespace of this one";
+        assert!(said.contains(&format!("{}: {key}: {reason}\n", auth_file.display())), "{said}");
         auths["auths"][key] = read_json(&auth_file)["auths"][key].clone();
     }
     auths["auths"]["quay.io"] = json!({});

@@ -22,7 +22,9 @@ fn podman_keeps_another_login_than_dockers() {
     machine.is_refused(&["docker"]);
 
     let said = machine.migrate().ok();
-    assert!(said.contains(&format!("auth.json: {name}: the store holds another login for it, of docker")), "{said}");
+    let reason = "the store holds another login for it, of docker; log out of one of them (docker-credential-coffer erase \
+                  forgets the store's), and migrate again";
+    assert!(said.contains(&format!("{}: {name}: {reason}\n", auth_file.display())), "{said}");
     world.get(name).answers(name, "docker", "wrong");
     assert_eq!(
         read_json(&auth_file),

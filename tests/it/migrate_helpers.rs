@@ -340,8 +340,11 @@ fn a_helper_that_gives_neither_a_list_nor_a_login_goes_on_answering() {
     let outcome = world.coffer(&["migrate", "--yes"]).run();
     assert!(outcome.code == Some(1) && outcome.stdout.contains("the agent is locked"), "{outcome:#?}");
     assert_eq!(std::fs::read_to_string(config).unwrap(), text);
-    let outcome = world.coffer(&["setup", "--yes"]).run();
-    assert!(outcome.code == Some(1) && outcome.stderr.contains("nothing was done"), "{outcome:#?}");
+    world.person_sees(
+        world.coffer(&["setup", "--yes"]).run(),
+        "~/.docker/config.json holds logins that Docker or podman would lose; nothing was done",
+        "docker-credential-coffer migrate --dry-run names them; log out of those or of the others, and run setup again",
+    );
 }
 
 #[test]

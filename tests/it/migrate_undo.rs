@@ -98,7 +98,9 @@ fn a_file_whose_path_is_too_long_for_a_name_is_told_and_can_be_named() {
     let path = world.write(&file, AUTH);
     world.coffer(&["migrate", "--yes", &file]).run().ok();
     let told = world.coffer(&["migrate", "--undo", "--yes"]).run().ok();
-    assert!(told.contains("too long for a name"), "{told}");
+    let reason = "the path of its file was too long for a name; name it: docker-credential-coffer migrate --undo FILE";
+    assert!(told.starts_with(world.store().join("backups").to_str().unwrap()), "{told}");
+    assert!(told.ends_with(&format!(": {reason}\n")), "{told}");
     assert_ne!(fs::read_to_string(&path).unwrap(), AUTH);
     world.coffer(&["migrate", "--undo", "--yes", &file]).run().ok();
     assert_eq!(fs::read_to_string(&path).unwrap(), AUTH);

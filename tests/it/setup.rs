@@ -68,7 +68,7 @@ fn what_is_held_is_not_put_out_of_reach() {
     let _bus = Bus::with_keyring(&mut world);
     for option in [["--store", "keyring"], ["--key", "keyring"]] {
         let outcome = world.coffer(&[&["setup", "--yes"], &option[..]].concat()).run();
-        assert!(outcome.code == Some(1) && outcome.stderr.contains("1 logins are held"), "{outcome:#?}");
+        assert!(outcome.code == Some(1) && outcome.stderr.contains("1 login would not be found"), "{outcome:#?}");
     }
     world.get("ghcr.io").answers("ghcr.io", "alice", "x");
 }

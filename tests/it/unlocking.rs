@@ -153,8 +153,17 @@ fn a_key_that_was_unlocked_and_replaced_does_no_harm() {
 fn what_needs_no_unlocking_and_what_cannot_be_unlocked_is_said() {
     let world = World::new();
     let nothing = world.coffer(&["unlock"]).run();
-    assert!(nothing.code == Some(1) && nothing.stderr.contains("no key for the store"), "{nothing:#?}");
+    let setup = "docker-credential-coffer setup makes it";
+    world.person_sees(nothing, "there is no store in ~/.local/share/coffer yet", setup);
     world.store_login("ghcr.io", "alice", "x").silent();
+    let identities = world.store().join("identities");
+    fs::rename(&identities, world.home().join("away")).unwrap();
+    world.person_sees(
+        world.coffer(&["unlock"]).run(),
+        "no key for the store in ~/.local/share/coffer: there is no identities file, and no OS keyring that holds one",
+        "bring back the identities file, unlock the OS keyring, or set COFFER_IDENTITY_FILE",
+    );
+    fs::rename(world.home().join("away"), identities).unwrap();
     let plain = world.coffer(&["unlock"]).run();
     assert_eq!((plain.code, plain.stderr.as_str()), (Some(0), "the key is a plain file, which needs no unlocking\n"));
     let identity = token(&world, "mine");
@@ -180,13 +189,24 @@ fn without_a_kernel_keyring_unlock_says_so_and_get_goes_on() {
             world.call("strace", &[&strace[..], &program].concat()).input(input).run()
         };
         let outcome = without("unlock", PASSPHRASE);
-        let expected = format!("the kernel's keyring cannot be used: {words}\nhint: ");
-        assert!(outcome.code == Some(1) && outcome.stderr.starts_with(&expected), "{outcome:#?}");
+        world.person_sees(
+            outcome,
+            &format!("the kernel's keyring cannot be used: {words}"),
+            "call unlock outside of the container, or keep the key in the OS keyring",
+        );
         pinentry.answer(&["open sesame"]);
         without("get", "ghcr.io").answers("ghcr.io", "alice", "hunter2");
         assert_eq!(without("lock", "").stderr, "it was not unlocked\n");
         without("get", "quay.io").misses();
     }
+    let log = world.path("run/strace");
+    let strace = ["-f", "-qq", "-o", log.to_str().unwrap(), "-e", "inject=add_key:error=EDQUOT"];
+    let program = [env!("CARGO_BIN_EXE_docker-credential-coffer"), "unlock"];
+    world.person_sees(
+        world.call("strace", &[&strace[..], &program].concat()).input(PASSPHRASE).run(),
+        "the kernel's keyring cannot be used: it is full",
+        "call unlock outside of the container, or keep the key in the OS keyring",
+    );
 }
 
 /// A key file costs no look into the kernel's keyring.

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::Check;
 use crate::ecr;
-use crate::error::Result;
+use crate::error::{Result, one_line};
 use crate::files;
 use crate::hand_over::{self, COMMANDS, HELPER};
 use crate::search_path;
@@ -118,7 +118,7 @@ fn version(program: &Path) -> Option<String> {
     // It may be gone already.
     let _ = process.kill();
     let _ = process.wait();
-    said.ok().map(|said| String::from_utf8_lossy(&said).trim().to_owned())
+    said.ok().map(|said| one_line(String::from_utf8_lossy(&said).lines().next().unwrap_or_default()))
 }
 
 /// What can be told of the clock without asking anybody: nothing was written in the future.

@@ -29,8 +29,13 @@ fn key(settings: &Settings) -> Check {
                 Check::good(name, format!("unlocked until {}; the OS keyring is out of reach", moment(until)))
             }
             None if is_needed => {
-                let detail = "the OS keyring is locked, or does not answer".into();
-                Check { detail, ..Check::failed(name, &Error::KeyringLocked) }
+                let detail = "the OS keyring is locked, or does not answer";
+                if settings.store == StoreKind::Age && settings.key.is_none() {
+                    // Perhaps the key never was there.
+                    let detail = format!("there is no identities file, and {detail}");
+                    return Check { detail, ..Check::failed(name, &key::missing(settings)) };
+                }
+                Check { detail: detail.into(), ..Check::failed(name, &Error::KeyringLocked) }
             }
             None => Check::good(name, NONE_YET),
         };

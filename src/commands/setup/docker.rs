@@ -26,7 +26,9 @@ pub fn migrate(settings: &Settings) -> Result<Option<Step<'_>>> {
     if !plan.has_docker_ask() {
         return Err(Error::Command {
             message: format!("{} holds logins that Docker or podman would lose; nothing was done", docker.display()),
-            cure: "migrate --dry-run names them; log out of those or of the others, and run setup again".into(),
+            cure: "docker-credential-coffer migrate --dry-run names them; log out of those or of the others, and run setup \
+                   again"
+                .into(),
         });
     }
     if plan.is_empty() {

@@ -4,6 +4,7 @@ use super::Step;
 use crate::error::{Error, Result};
 use crate::files;
 use crate::key::{self, Holder, Kind, Place};
+use crate::migration::counted;
 use crate::routes;
 use crate::settings::{KeyHolder, Settings, StoreKind};
 use crate::store::Shelf;
@@ -58,8 +59,8 @@ pub fn configuration(
     // Neither a store nor a key can be changed under what is held: it could not be found, or not be opened.
     if held > 0 && (store.is_some() || matches!(key::own(settings)?, key::Own::None)) {
         return Err(Error::Command {
-            message: format!("{held} logins are held that would not be found or opened any more"),
-            cure: "log out of them first (docker-credential-coffer ls names them), and run setup again".into(),
+            message: format!("{} would not be found or opened any more", counted(held, "login")),
+            cure: "log out first (docker-credential-coffer ls says where), and run setup again".into(),
         });
     }
     if files::exists(&path)? {

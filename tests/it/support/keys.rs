@@ -76,3 +76,12 @@ pub fn opens(world: &World, identities: &Path, file: &Path) -> bool {
     let call = ["-d", "-i", identities.to_str().unwrap(), file.to_str().unwrap()];
     world.call("age", &call).run().code == Some(0)
 }
+
+/// A post-quantum recipient, to which nobody has the key. Needs the `token` plugin.
+pub fn post_quantum(world: &World) -> String {
+    // ML-KEM's zeros, and the generator of P-256: of what is checked, that it is a point of the curve.
+    let point = "046b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296\
+                 4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5";
+    let bytes = "00".repeat(1184) + point;
+    world.call("age-plugin-token", &["--recipient", "age1tagpq", &bytes]).run().ok().trim().to_owned()
+}

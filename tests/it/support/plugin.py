@@ -2,6 +2,7 @@
 """A plugin of age that speaks the real protocol and keeps no secret: the "token" is a hash that both sides know.
 
 age-plugin-token --generate NAME   an identity file, as age-plugin-yubikey prints them
+age-plugin-token --recipient PREFIX HEX   a recipient of any kind, with these bytes
 TOKEN_MODE                         absent: the token is gone; silent: it waits to be touched; pin: it asks for the PIN 1234
 TOKEN_LOG                          a file that each call adds a line to
 """
@@ -78,6 +79,9 @@ def main():
         token = hashlib.sha256(sys.argv[2].encode()).digest()[:16]
         print("#       Serial: 1, Slot: 1\n#    Recipient: " + bech32("age1token", token))
         print(bech32("age-plugin-token-", token).upper())
+        return
+    if sys.argv[1] == "--recipient":
+        print(bech32(sys.argv[2], bytes.fromhex(sys.argv[3])))
         return
     machine = sys.argv[1].removeprefix("--age-plugin=")
     if "TOKEN_LOG" in os.environ:

@@ -1,0 +1,232 @@
+//! What users see of a store whose files, directories or recipients are not as they should be.
+
+use std::fs;
+use std::os::unix::fs::{chown, symlink};
+use std::path::Path;
+
+use crate::support::keys::{keygen, post_quantum, token};
+use crate::support::{World, chmod, login};
+
+const STORE: &str = "~/.local/share/coffer";
+const ALICE: &str = "~/.local/share/coffer/store/ghcr.io/alice.age";
+const RECIPIENTS: &str = "~/.local/share/coffer/store/.age-recipients";
+
+/// A world in which `ghcr.io` is held for alice.
+fn held() -> World {
+    let world = World::new();
+    world.store_login("ghcr.io", "alice", "hunter2").silent();
+    world
+}
+
+fn restore(path: &str) -> String {
+    format!("restore {path} from a backup, or move it away; a login that it held is made again with docker login")
+}
+
+/// What is done to alice's file in the store, and what is then said of it.
+type Row = (fn(&World, &Path), &'static str);
+
+#[test]
+fn files_of_credentials() {
+    let rows: [Row; 9] = [
+        (|_, path| fs::write(path, "x").unwrap(), "is not a whole age file"),
+        (|_, path| fs::write(path, "hello\n--- x\n").unwrap(), "is not an age file"),
+        (|_, path| change(path, |bytes, mac| bytes[mac] = other(bytes[mac])), "is damaged"),
+        (|_, path| change(path, |bytes, _| bytes.truncate(bytes.len() - 1)), "is damaged or truncated"),
+        (|world, path| encrypt_over(world, path, "hello"), "does not hold a credential"),
+        (
+            |world, path| encrypt_over(world, path, &login("quay.io", "alice", "x")),
+            "was made for another server, and moved here",
+        ),
+        (
+            |world, path| encrypt_over(world, path, &login("ghcr.io", "bob", "x")),
+            "was made for another username, and renamed",
+        ),
+        (|_, path| fs::write(path, vec![0; (8 << 20) + 1]).unwrap(), "is longer than 8388608 bytes"),
+        (
+            |_, path| fs::remove_file(path).and_then(|()| symlink("nowhere", path)).unwrap(),
+            "is listed and cannot be found",
+        ),
+    ];
+    for (tamper, problem) in rows {
+        let world = held();
+        tamper(&world, &world.store().join("store/ghcr.io/alice.age"));
+        world.client_sees(world.get("ghcr.io"), &format!("{ALICE} {problem}"), &restore(ALICE));
+    }
+}
+
+/// Changes the bytes of an age file; the header's MAC begins at a place that is told.
+fn change(path: &Path, how: fn(&mut Vec<u8>, usize)) {
+    let mut bytes = fs::read(path).unwrap();
+    let mac = bytes.windows(5).position(|window| window == b"\n--- ").unwrap() + 5;
+    how(&mut bytes, mac);
+    fs::write(path, bytes).unwrap();
+}
+
+/// Another letter of base64.
+fn other(letter: u8) -> u8 {
+    if letter == b'A' { b'B' } else { b'A' }
+}
+
+fn encrypt_over(world: &World, path: &Path, text: &str) {
+    let recipients = world.store().join("store/.age-recipients");
+    let call = ["-R", recipients.to_str().unwrap(), "-o", path.to_str().unwrap()];
+    world.call("age", &call).input(text).run().ok();
+}
+
+#[test]
+fn what_is_in_the_way() {
+    let world = held();
+    let servers = world.store().join("store");
+    fs::rename(servers.join("ghcr.io"), servers.join("quay.io")).unwrap();
+    symlink("quay.io", servers.join("ghcr.io")).unwrap();
+    let link = "~/.local/share/coffer/store/ghcr.io";
+    world.client_sees(world.get("ghcr.io"), &format!("{link} is a symbolic link"), &restore(link));
+
+    let lock = world.store().join("lock");
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    world.client_sees(
+        world.store_login("gcr.io", "alice", "x"),
+        "cannot open ~/.local/share/coffer/lock: Is a directory (os error 21)",
+        "move away what is in the way",
+    );
+
+    let world = World::new();
+    world.write(".local", "");
+    world.client_sees(
+        world.store_login("ghcr.io", "alice", "x"),
+        "cannot create ~/.local: File exists (os error 17)",
+        "move away what is in the way",
+    );
+}
+
+/// A listing goes on without what cannot be named, and says so.
+#[test]
+fn what_is_left_out_of_a_listing() {
+    let world = held();
+    let stray = world.store().join("store/quay.io%2F%2F");
+    fs::create_dir(&stray).unwrap();
+    fs::write(stray.join("bob.age"), "x").unwrap();
+    let told = format!("{STORE}/store/quay.io%2F%2F/bob.age is not where a credential would be");
+    world.is_told(world.coffer(&["list"]).run(), &told);
+    world.is_told(world.coffer(&["ls"]).run(), &told);
+}
+
+#[test]
+fn what_others_can_touch() {
+    let world = held();
+    for (path, mode, problem) in [
+        ("", 0o770, "can be written by others"),
+        ("", 0o750, "can be read by others"),
+        ("/identities", 0o640, "can be read by others"),
+        ("/store/ghcr.io", 0o777, "can be written by others"),
+    ] {
+        let directory = world.store();
+        let file = directory.join(path.trim_start_matches('/'));
+        let before = crate::support::mode(&file);
+        chmod(&file, mode);
+        world.client_sees(
+            world.get("ghcr.io"),
+            &format!("{STORE}{path} {problem}"),
+            &format!("chmod go-rwx {STORE}{path}"),
+        );
+        chmod(&file, before);
+    }
+}
+
+/// As a user who is not root. Root may own what `sudo docker login` made.
+#[test]
+fn what_is_another_users() {
+    let world = held();
+    let program = world.path("bin/docker-credential-coffer");
+    fs::copy(env!("CARGO_BIN_EXE_docker-credential-coffer"), &program).unwrap();
+    world.call("chown", &["-R", "65534:65534", world.path("").to_str().unwrap()]).run().ok();
+    let call = ["--reuid=65534", "--regid=65534", "--clear-groups", program.to_str().unwrap(), "get"];
+    let get = || world.call("setpriv", &call).input("ghcr.io").run();
+    let (directory, file) = (world.store().join("store/ghcr.io"), world.store().join("store/ghcr.io/alice.age"));
+    chown(&file, Some(4242), None).unwrap();
+    world.client_sees(
+        get(),
+        &format!("cannot open {ALICE}: Permission denied (os error 13)"),
+        "give yourself access, or set COFFER_DIR to a directory of your own",
+    );
+    chmod(&file, 0o644);
+    world.client_sees(get(), &format!("{ALICE} belongs to another user"), &format!("sudo chown $USER {ALICE}"));
+    chown(&file, Some(65534), None).unwrap();
+    chown(&directory, Some(4242), None).unwrap();
+    chmod(&directory, 0o755);
+    let place = "~/.local/share/coffer/store/ghcr.io";
+    world.client_sees(get(), &format!("{place} belongs to another user"), &format!("sudo chown $USER {place}"));
+}
+
+#[test]
+fn lists_of_recipients() {
+    let world = held();
+    token(&world, "mine");
+    let path = world.store().join("store/.age-recipients");
+    let own = fs::read_to_string(&path).unwrap();
+    let store = || world.store_login("quay.io", "bob", "x");
+    for (text, problem) in [
+        (&b"# caf\xe9\n"[..], "is not UTF-8"),
+        (b"# mine\nage1garbage\n", "line 2 is not an age recipient"),
+        (b"# nobody\n", "lists no recipient"),
+    ] {
+        fs::write(&path, text).unwrap();
+        world.client_sees(store(), &format!("{RECIPIENTS} {problem}"), &restore(RECIPIENTS));
+    }
+    fs::write(&path, format!("{own}{}\n", post_quantum(&world))).unwrap();
+    world.client_sees(
+        store(),
+        "the recipients cannot be written for together: post-quantum ones stand among themselves alone",
+        "see docker-credential-coffer recipients list, and remove one",
+    );
+    fs::write(&path, own.repeat(2000)).unwrap();
+    world.client_sees(
+        store(),
+        "2000 recipients are more than can be written for together",
+        "remove some from .age-recipients, beside the credentials",
+    );
+}
+
+#[test]
+fn no_key_or_another() {
+    let look_again = "bring back the identities file, unlock the OS keyring, or set COFFER_IDENTITY_FILE";
+    let world = held();
+    let identities = world.store().join("identities");
+    let own = fs::read(&identities).unwrap();
+    fs::remove_file(&identities).unwrap();
+    let no_key = format!("no key for the store in {STORE}:");
+    world.client_sees(
+        world.get("ghcr.io"),
+        &format!("{no_key} there is no identities file, and no OS keyring that holds one"),
+        look_again,
+    );
+    world.config("[age]\nkey = \"file\"\n");
+    world.client_sees(world.get("ghcr.io"), &format!("{no_key} there is no identities file"), look_again);
+    world.client_sees(
+        world.coffer(&["get"]).env("COFFER_IDENTITY_FILE", "/nonexistent").input("ghcr.io").run(),
+        &format!("{no_key} the file that COFFER_IDENTITY_FILE names does not exist"),
+        "bring it back, or unset COFFER_IDENTITY_FILE",
+    );
+    let (other, _) = keygen(&world, "other.txt");
+    fs::rename(other, &identities).unwrap();
+    world.client_sees(
+        world.get("ghcr.io"),
+        &format!("none of the keys opens {ALICE}"),
+        "use the key it was encrypted to (COFFER_IDENTITY_FILE names another), or erase it and log in again",
+    );
+    world.client_sees(
+        world.store_login("quay.io", "bob", "x"),
+        &format!("the key is not among the recipients in {RECIPIENTS}"),
+        &format!("bring back the key that the store was made with, or add this one's recipient to {RECIPIENTS}"),
+    );
+    fs::write(identities, own).unwrap();
+
+    let new = World::new();
+    let store = new.coffer(&["store"]).env("COFFER_IDENTITY_FILE", "/nonexistent");
+    new.client_sees(
+        store.input(login("ghcr.io", "alice", "x")).run(),
+        &format!("{no_key} the file that COFFER_IDENTITY_FILE names does not exist, and none is made there"),
+        "make one there with age-keygen -o, or unset COFFER_IDENTITY_FILE",
+    );
+}
