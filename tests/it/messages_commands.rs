@@ -188,11 +188,66 @@ fn ends_of_the_helps() {
     for (command, end) in [
         (
             &[][..],
-            "Clients call it with one of: get, store, erase, list, version.\n\
+            "Begin with:\n  \
+             docker-credential-coffer setup\n  \
+             docker login registry.example.com\n  \
+             docker-credential-coffer explain registry.example.com\n\n\
+             Clients call it with one of: get, store, erase, list, version.\n\
              Configuration: ~/.config/coffer/config.toml.\n\
              COFFER_LOG=debug shows which way a request goes.\n",
         ),
-        (&["setup"], "What it would do is shown first. Safe to run again: a second run finds everything done.\n"),
+        (
+            &["setup"],
+            "What it would do is shown first. Safe to run again: a second run finds everything done.\n\n\
+             Examples:\n  \
+             docker-credential-coffer setup\n  \
+             docker-credential-coffer setup --yes --key passphrase\n  \
+             docker-credential-coffer setup --store keyring --no-migrate\n",
+        ),
+        (
+            &["audit"],
+            "Examples:\n  \
+             docker-credential-coffer audit\n  \
+             docker-credential-coffer audit /home/*/.docker/config.json\n  \
+             docker-credential-coffer audit --json | jq -r '.findings[].file'\n",
+        ),
+        (
+            &["explain"],
+            "Examples:\n  \
+             docker-credential-coffer explain ghcr.io\n  \
+             docker-credential-coffer explain 123456789012.dkr.ecr.eu-west-1.amazonaws.com\n",
+        ),
+        (
+            &["doctor"],
+            "Examples:\n  \
+             docker-credential-coffer doctor\n  \
+             docker-credential-coffer doctor --json | jq '.checks[] | select(.ok | not)'\n",
+        ),
+        (
+            &["unlock"],
+            "Examples:\n  \
+             docker-credential-coffer unlock\n  \
+             docker-credential-coffer unlock --for 30m\n",
+        ),
+        (
+            &["mfa"],
+            "Examples:\n  \
+             docker-credential-coffer mfa\n  \
+             docker-credential-coffer mfa 123456789012.dkr.ecr.eu-west-1.amazonaws.com\n",
+        ),
+        (
+            &["key", "protect"],
+            "Examples:\n  \
+             docker-credential-coffer key protect --passphrase\n  \
+             docker-credential-coffer key protect --keyring\n  \
+             docker-credential-coffer key protect --plugin age-yubikey-identity.txt\n",
+        ),
+        (
+            &["recipients", "add"],
+            "Examples:\n  \
+             docker-credential-coffer recipients add \"$(age-keygen -y key.txt)\"\n  \
+             docker-credential-coffer recipients add --recovery\n",
+        ),
         (
             &["migrate"],
             "Every login is read back from the store before a file is changed, and an encrypted backup of each file is kept.\n\n\
@@ -204,15 +259,14 @@ fn ends_of_the_helps() {
         (
             &["export"],
             "Examples:\n  \
-             docker-credential-coffer export --format password ghcr.io \\\n    \
-             | docker login -u alice --password-stdin ghcr.io\n  \
-             docker-credential-coffer export --format header ghcr.io \\\n    \
-             | curl -H @- https://ghcr.io/v2/\n  \
-             docker-credential-coffer export --format kubernetes --name pull ghcr.io \\\n    \
-             | kubectl apply -f -\n  \
-             sudo touch /etc/ecs/ecs.config && sudo chmod 600 /etc/ecs/ecs.config\n  \
-             docker-credential-coffer export --format ecs-docker ghcr.io \\\n    \
-             | sudo tee -a /etc/ecs/ecs.config >/dev/null\n",
+             docker-credential-coffer export --format password ghcr.io |\n      \
+             docker login -u alice --password-stdin ghcr.io\n  \
+             docker-credential-coffer export --format header ghcr.io |\n      \
+             curl -H @- https://ghcr.io/v2/\n  \
+             docker-credential-coffer export --format kubernetes --name pull ghcr.io |\n      \
+             kubectl apply -f -\n  \
+             docker-credential-coffer export --format ecs-docker ghcr.io |\n      \
+             sudo sh -c 'f=/etc/ecs/ecs.config; touch $f; chmod 600 $f; cat >> $f'\n",
         ),
         (
             &["kubelet"],
@@ -221,14 +275,14 @@ fn ends_of_the_helps() {
         (
             &["completions"],
             "Examples:\n  \
-             docker-credential-coffer completions bash \\\n    \
+             docker-credential-coffer completions bash \\\n      \
              > ~/.local/share/bash-completion/completions/docker-credential-coffer\n  \
-             docker-credential-coffer completions zsh \\\n    \
+             docker-credential-coffer completions zsh \\\n      \
              > \"${fpath[1]}/_docker-credential-coffer\"\n  \
-             docker-credential-coffer completions fish \\\n    \
+             docker-credential-coffer completions fish \\\n      \
              > ~/.config/fish/completions/docker-credential-coffer.fish\n",
         ),
-        (&["man"], "Example:\n  docker-credential-coffer man | man -l -\n"),
+        (&["man"], "Examples:\n  docker-credential-coffer man | man -l -\n"),
     ] {
         let help = |columns: &str| world.coffer(&[command, &["--help"]].concat()).env("COLUMNS", columns).run().ok();
         let whole = help("200");
