@@ -5,19 +5,23 @@
 //! never follow what is not a regular file into a wait. It knows nothing of what the files mean.
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use rustix::fs::OFlags;
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::NamedTempFile;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
+mod batch;
+mod erasure;
 mod lock;
 
+pub use batch::Batch;
+pub use erasure::{overwrite, remove_over, write_over};
 pub use lock::{LOCK_LIMIT, Lock};
 
 /// How the names of temporary files begin. One that a killed process left is removed by the next writer.
@@ -25,10 +29,6 @@ const TEMPORARY: &str = ".coffer-";
 
 /// How many random letters and digits end them: so many that nobody names a file of his own so.
 const RANDOM: usize = 16;
-
-/// From so many files on, it is cheaper to wait once for the whole file system, other programs' files and all.
-#[cfg(target_os = "linux")]
-const MANY: usize = 50;
 
 /// What is asked of the mode of a file or directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -228,55 +228,6 @@ pub fn bare(error: io::Error) -> io::Error {
     cause.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
-/// Many files below one directory that are written as [`write()`] does, but wait for the disk together: once before any takes
-/// its name, once after.
-pub struct Batch<'a> {
-    root: &'a Path,
-    written: Vec<(TempPath, PathBuf)>,
-}
-
-impl<'a> Batch<'a> {
-    /// Nothing yet, below `root`, which exists.
-    pub fn new(root: &'a Path) -> Self {
-        Self { root, written: Vec::new() }
-    }
-
-    /// Makes a directory below the root, if it is not there. Whether it was not.
-    pub fn create_directory(&self, path: &Path) -> Result<bool> {
-        make_directory(path)
-    }
-
-    /// Writes a file under a temporary name.
-    pub fn write(&mut self, path: PathBuf, bytes: &[u8]) -> Result<()> {
-        let owner = adopter(parent(&path));
-        let temporary = unsynced(&path, bytes, fs::Permissions::from_mode(0o600), owner)?;
-        self.written.push((temporary.into_temp_path(), path));
-        Ok(())
-    }
-
-    /// Gives all their names. If that fails, some may have theirs; each is whole.
-    pub fn finish(self) -> Result<()> {
-        sync_below(self.root, self.written.iter().map(|(temporary, _)| &**temporary))?;
-        let mut directories = Vec::new();
-        for (temporary, path) in self.written {
-            temporary.persist(&path).map_err(|error| Error::file("replace", &path)(error.error))?;
-            directories.push(parent(&path).to_owned());
-        }
-        sync_below(self.root, directories.iter().map(PathBuf::as_path))
-    }
-}
-
-/// Puts what lies below a directory on the disk: `paths`, or, where the system can and they are many, everything at once.
-fn sync_below<'a>(root: &'a Path, paths: impl ExactSizeIterator<Item = &'a Path>) -> Result<()> {
-    #[cfg(target_os = "linux")]
-    if paths.len() >= MANY {
-        let synced = File::open(root).and_then(|root| rustix::fs::syncfs(root).map_err(io::Error::from));
-        return synced.map_err(Error::file("sync", root));
-    }
-    let mut paths = paths.chain([root]);
-    paths.try_for_each(|path| File::open(path).and_then(|file| file.sync_all()).map_err(Error::file("sync", path)))
-}
-
 /// The directory of a file.
 pub fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
@@ -294,44 +245,6 @@ pub fn remove(path: &Path) -> Result<bool> {
         Err(error) if is_absent(&error) => Ok(false),
         Err(error) => Err(Error::file("remove", path)(error)),
     }
-}
-
-/// Replaces `path` as [`write()`] does, and then overwrites what it held, as far as the file system lets one.
-pub fn write_over(path: &Path, bytes: &[u8]) -> Result<()> {
-    let old = OpenOptions::new().write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).ok();
-    write(path, bytes)?;
-    // Only now that no name leads there: a kill meanwhile would leave half a file.
-    if let Some(old) = old {
-        overwrite(&old, 0);
-    }
-    Ok(())
-}
-
-/// Removes a file, and then overwrites what it held, as far as the file system lets one. Whether it was there.
-pub fn remove_over(path: &Path) -> Result<bool> {
-    let old = OpenOptions::new().write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).ok();
-    let removed = remove(path)?;
-    path.parent().map_or(Ok(()), sync_directory)?;
-    // Only now that no name leads there: a kill meanwhile would leave half a file.
-    if let Some(old) = old {
-        overwrite(&old, 0);
-    }
-    Ok(removed)
-}
-
-/// Writes zeros over a file that is about to be let go of. Whether that had to be left undone, because more than `links` names
-/// lead to it: another link is another's file.
-///
-/// Best effort: a file system that writes elsewhere, a snapshot or a backup keeps the old bytes.
-pub fn overwrite(mut file: &File, links: u64) -> bool {
-    let Ok(metadata) = file.metadata() else { return false };
-    if metadata.nlink() > links {
-        return true;
-    }
-    let zeros = vec![0; usize::try_from(metadata.len()).unwrap_or_default()];
-    // Nothing depends on it.
-    let _ = file.rewind().and_then(|()| file.write_all(&zeros)).and_then(|()| file.sync_all());
-    false
 }
 
 /// What a directory holds, by name; nothing if it does not exist. Temporary files are left out.

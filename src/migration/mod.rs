@@ -6,29 +6,33 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::auth_files::locations::{self, Location};
-use crate::auth_files::{self, AuthFile, Client, Content, Finding, Kind, Treatment};
+use crate::auth_files::{AuthFile, Client};
 use crate::backup::{self, Reason};
 use crate::error::{Error, Result};
 use crate::files::{self, Lock};
-use crate::foreign_file::{self, Change, ForeignFile};
+use crate::foreign_file::Change;
 use crate::routes;
 use crate::rule::HelperName;
 use crate::settings::Settings;
 
+mod audit;
 mod claims;
 mod facts;
 mod helpers;
 mod import;
 mod plan;
 mod report;
+mod undo;
 
+pub use audit::{Found, audit, counted_findings};
 pub use import::Import;
 pub use plan::Plan;
 pub use report::{FileReport, Imported, Left, Moved, Report, counted, line, shown_path};
+pub use undo::{undo, undoable};
 
 /// What stands in `credsStore`.
 pub const NAME: &str = "coffer";
@@ -221,125 +225,4 @@ fn keep(settings: &Settings, file: &AuthFile) -> Result<Option<PathBuf>> {
         }
         None => Ok(None),
     }
-}
-
-/// Puts the newest copy of each file back: of those named, or of all. The files that were changed; those that are
-/// already as they were are not among them.
-pub fn undo(settings: &Settings, paths: &[PathBuf]) -> Result<Report> {
-    let mut report = Report::default();
-    if paths.is_empty() {
-        let nameless = backup::files(settings)?.1.into_iter();
-        let reason =
-            "the path of its file was too long for a name; name it: docker-credential-coffer migrate --undo FILE";
-        report.left.extend(nameless.map(|directory| Left::of(&directory, "", reason.into(), false)));
-    }
-    let paths = undoable(settings, paths)?;
-    if paths.is_empty() {
-        return Ok(report);
-    }
-    let _turn = turn(settings)?;
-    for path in paths {
-        match put_back(settings, &path).and_then(|changed| clear_beside(settings, &path).map(|()| changed)) {
-            Ok(changed) => report.files.extend(changed),
-            Err(error) => report.left.push(Left::failed(&path, error.to_string())),
-        }
-    }
-    Ok(report)
-}
-
-/// The files that [`undo`] looks at.
-pub fn undoable(settings: &Settings, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    if paths.is_empty() {
-        return backup::files(settings).map(|(files, _)| files);
-    }
-    paths.iter().map(|path| foreign_file::resolved(path)).collect()
-}
-
-fn put_back(settings: &Settings, path: &Path) -> Result<Option<FileReport>> {
-    let copy = backup::newest(settings, path)?;
-    let copy = copy.ok_or_else(|| Error::BadAuthFile { path: path.into(), problem: "has no backup".into() })?;
-    for _ in 0..ATTEMPTS {
-        let file = ForeignFile::read(path)?;
-        if file.bytes() == Some(&copy.bytes) {
-            // Whoever put it back may have been killed before it was on the disk.
-            files::sync_directory(files::parent(file.path()))?;
-            return Ok(None);
-        }
-        if let Some(bytes) = file.bytes() {
-            backup::keep(settings, path, bytes, Reason::Undone)?;
-        }
-        if file.replace(&copy.bytes)? != Change::Overtaken {
-            return Ok(Some(FileReport { file: path.into(), rewritten: true, backup: Some(copy.path) }));
-        }
-    }
-    Err(Error::BadAuthFile { path: path.into(), problem: "is written by other programs all the time".into() })
-}
-
-/// Removes what killed runs left beside a file. What it does not hold itself is kept.
-fn clear_beside(settings: &Settings, path: &Path) -> Result<()> {
-    for leftover in locations::leftovers(&[Location::named(path)?]) {
-        let file = ForeignFile::read(&leftover.path)?;
-        let now = ForeignFile::read(path)?;
-        if let Some(bytes) = file.bytes().filter(|bytes| !bytes.is_empty() && now.bytes() != Some(bytes)) {
-            backup::keep(settings, now.path(), bytes, Reason::LeftBeside)?;
-        }
-        file.remove()?;
-    }
-    Ok(())
-}
-
-/// A secret that lies in plaintext, and where.
-pub struct Found {
-    /// The file, or the variable.
-    pub file: PathBuf,
-    /// Whose it is.
-    pub client: Client,
-    /// What can be done with it.
-    pub treatment: Treatment,
-    /// The secret.
-    pub finding: Finding,
-}
-
-/// How many secrets lie in plaintext, and of how many places that cannot be told.
-pub fn counted_findings(found: &[Found]) -> String {
-    let unclear = found.iter().filter(|found| found.finding.kind == Kind::Undecodable).count();
-    let secrets = counted(found.len() - unclear, "secret");
-    match (found.len() - unclear, counted(unclear, "place")) {
-        (0, unclear) => format!("{unclear} where there may be a secret"),
-        _ if unclear == 0 => secrets,
-        (_, unclear) => format!("{secrets}, and {unclear} where there may be one"),
-    }
-}
-
-/// Everything that lies in plaintext. A file that cannot be read may hold a secret, and is told of as one.
-pub fn audit(scope: &Scope) -> Result<Vec<Found>> {
-    let (files, unread) = scope.read()?;
-    let mut found = Vec::new();
-    for file in &files {
-        let (client, treatment) = (file.location.client, file.treatment());
-        let path = &file.location.path;
-        found.extend(file.findings().into_iter().map(|finding| Found {
-            file: path.clone(),
-            client,
-            treatment,
-            finding,
-        }));
-    }
-    for left in unread {
-        let client = Location::named(&left.file)?.client;
-        let content = Content::Fixed(left.reason, "mend it, or remove it".into());
-        let finding = Finding { key: String::new(), kind: Kind::Undecodable, content };
-        found.push(Found { file: left.file, client, treatment: Treatment::Report, finding });
-    }
-    if scope.files.is_empty() {
-        let (client, treatment) = (Client::Environment, Treatment::Report);
-        let environment = auth_files::environment().into_iter();
-        found.extend(environment.map(|finding| Found {
-            file: auth_files::ENVIRONMENT.into(),
-            client,
-            treatment,
-            finding,
-        }));
-    }
-    Ok(found)
 }
