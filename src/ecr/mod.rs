@@ -44,7 +44,7 @@ pub struct Registry<'a> {
     pub host: EcrHost,
     /// The rule that matched, for who asks.
     pub rule: Option<&'a Rule>,
-    /// Who asks, by [`fingerprint`] of the rule.
+    /// Who asks, by [`fingerprint()`] of the rule.
     pub fingerprint: String,
     /// Tokens that were minted; `None` where none may be kept.
     pub tokens: Option<Box<dyn Store + 'a>>,
