@@ -33,6 +33,7 @@ fn check_name(key: &str) {
         && let Some((_, password)) = user.split_once(':')
     {
         assert!(shown.contains("***@"), "{shown}");
-        assert!(password.len() < 4 || key.matches(password).count() > 1 || !shown.contains(password), "{shown}");
+        let is_elsewhere = key.matches(password).count() > 1 || "***@".contains(password);
+        assert!(password.len() < 4 || is_elsewhere || !shown.contains(password), "{shown}");
     }
 }
