@@ -59,11 +59,14 @@ fn a_machine_that_was_set_up_is_well() {
     let is_installed = ["/usr/local/bin", "/usr/bin", "/bin"]
         .iter()
         .any(|directory| fs::exists(format!("{directory}/docker-credential-coffer")).unwrap());
+    let programs = [env!("CARGO_BIN_EXE_docker-credential-coffer"), env!("CARGO_BIN_EXE_docker-coffer")].join(" ");
     let services = if is_installed {
-        "services and programs that a desktop starts find it, too"
+        "services and programs that a desktop starts find it, too".to_owned()
     } else {
-        "services, cron, sudo and programs that a desktop starts look only in /usr/local/bin and /usr/bin\n     \
-         if one of these should: sudo ln -s /world/tools/docker-credential-coffer /usr/local/bin/"
+        format!(
+            "services, cron, sudo and programs that a desktop starts look only in /usr/local/bin and /usr/bin\n     \
+             if one of these should: sudo install -t /usr/local/bin {programs}"
+        )
     };
     assert_eq!(
         world.shown(&said.ok()).replace(&format!("ok   services: {services}\n"), ""),

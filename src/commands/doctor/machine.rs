@@ -46,8 +46,10 @@ fn services() -> Option<Check> {
     if SHORT_PATH.iter().any(|directory| search_path::is_program(&Path::new(directory).join(HELPER))) {
         return Some(Check::good(name, "services and programs that a desktop starts find it, too"));
     }
-    // Not everybody has a service that pulls.
-    let cure = format!("if one of these should: sudo ln -s {} /usr/local/bin/", found.display());
+    let found = fs::canonicalize(&found).unwrap_or(found);
+    let programs = [HELPER, COMMANDS].map(|program| found.with_file_name(program).display().to_string()).join(" ");
+    // A copy, as root must not run what a user can replace. Not everybody has a service that pulls.
+    let cure = format!("if one of these should: sudo install -t /usr/local/bin {programs}");
     let detail = "services, cron, sudo and programs that a desktop starts look only in /usr/local/bin and /usr/bin";
     Some(Check { name, ok: true, detail: detail.into(), cure: Some(cure) })
 }
