@@ -104,6 +104,17 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A list of recipients that cannot be read as one; says why.
+    #[error("{} {problem}", path.display())]
+    BadList {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The list of recipients is not there, though something is held for those who were on it.
+    #[error("{} is gone, which says who can read what is held", .0.display())]
+    NoList(PathBuf),
     /// A client's file that cannot be read as one; says why, never what it holds.
     #[error("{} {problem}", path.display())]
     BadAuthFile {
@@ -130,8 +141,13 @@ pub enum Error {
         cure: &'static str,
     },
     /// The key is there, but does not open the file.
-    #[error("none of the keys opens {}", .0.display())]
-    WrongKey(PathBuf),
+    #[error("none of the keys opens {}", path.display())]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+        /// Whether a plugin holds some of them, which may not have been able to.
+        has_plugin: bool,
+    },
     /// The key is there, but could not open what would be written.
     #[error("the key is not among the recipients in {}", .0.display())]
     NotARecipient(PathBuf),
@@ -287,13 +303,20 @@ impl Error {
             Self::Unsafe { path, cure, .. } => format!("{cure} {}", path.display()),
             Self::BadFile { path, .. } => {
                 format!("restore {} from a backup, or move it away; a login that it held is made again with docker login", path.display())
-            },
+            }
             Self::BadAuthFile { .. } => "mend it there; nothing was changed".into(),
             Self::Busy(path) => format!("try again; if it persists, find the process: fuser {}", path.display()),
             Self::NotKept(_) => "no file was changed; see docker-credential-coffer get with COFFER_LOG=debug".into(),
             Self::NoKey { cure, .. } => (*cure).into(),
-            Self::WrongKey(_) => {
+            Self::WrongKey { has_plugin: true, .. } => {
+                "see that the plugin runs and its token is plugged in; or use the key it was encrypted to (COFFER_IDENTITY_FILE names another)".into()
+            }
+            Self::WrongKey { .. } => {
                 "use the key it was encrypted to (COFFER_IDENTITY_FILE names another), or erase it and log in again".into()
+            }
+            Self::BadList { .. } => "mend it: whom it does not name cannot read what is written from now on".into(),
+            Self::NoList(_) => {
+                "restore it; or have docker-credential-coffer setup make one with your key alone, and name the others anew".into()
             }
             Self::NotARecipient(path) => {
                 format!("bring back the key that the store was made with, or add this one's recipient to {}", path.display())
@@ -313,7 +336,7 @@ impl Error {
             }
             Self::KeyringLocked => "unlock the keyring (log in to the desktop, or gnome-keyring-daemon --unlock) and try again".into(),
             Self::ItemGone => "try again; another program changes the keyring".into(),
-            Self::BadItem(_) => "mend or remove it with seahorse or secret-tool".into(),
+            Self::BadItem(_) => "mend or remove it with the keyring's own program, such as seahorse".into(),
             Self::Keyring(_) => "see whether secret-tool or seahorse can open the keyring".into(),
             Self::NoHelper(name) => format!("install docker-credential-{name}, or remove the rule that names it"),
             Self::Helper { name, .. } => format!("try it alone: echo SERVER | docker-credential-{name} get"),

@@ -239,9 +239,8 @@ fn discard(temporary: TempPath) -> Result<Change> {
         let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
     }
     let change = open(OpenOptions::new().write(true)).map_or(Change::Made, |file| overwrite(&file, 1));
-    let path = temporary.to_path_buf();
-    temporary.close().map_err(|error| Error::file("remove", &path)(files::bare(error)))?;
-    files::sync_directory(files::parent(&path)).map(|()| change)
+    files::remove(&temporary)?;
+    files::sync_directory(files::parent(&temporary)).map(|()| change)
 }
 
 /// Overwrites what is let go of, which nobody but who wrote it there may miss.

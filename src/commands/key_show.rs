@@ -11,7 +11,7 @@ use crate::store::{layout, rekey};
 pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     let kind = key::kind(settings)?;
     if kind == Kind::None {
-        return Err(layout::no_store_yet(settings).unwrap_or_else(|| key::missing(settings)));
+        return Err(nowhere(settings));
     }
     let mut lines = vec![format!("the key is {}", whereabouts(settings, &kind))];
     lines.extend(unlocked(settings, &kind));
@@ -24,6 +24,14 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     }
     let text = lines.join("\n");
     writeln!(out, "{text}").map_err(Error::output)
+}
+
+/// That there is no key, or not even a store that would have one.
+pub(super) fn nowhere(settings: &Settings) -> Error {
+    match layout::check_made(settings) {
+        Err(error) if settings.identity_file.is_none() => error,
+        _ => key::missing(settings),
+    }
 }
 
 /// How the key is held, and what that is worth without the session, for `doctor`.

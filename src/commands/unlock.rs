@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::{examples, moment, tell};
+use super::{examples, key_show, moment, tell};
 use crate::error::{Error, Result};
 use crate::key::{self, Kind};
 use crate::settings::{self, Settings, StoreKind};
-use crate::store::layout;
 
 /// Open the key once, and keep it open for a while.
 ///
@@ -37,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings) -> Result<()> {
         });
     }
     match key::kind(settings)? {
-        Kind::None => Err(layout::no_store_yet(settings).unwrap_or_else(|| key::missing(settings))),
+        Kind::None => Err(key_show::nowhere(settings)),
         Kind::Plain => {
             tell("the key is a plain file, which needs no unlocking");
             Ok(())

@@ -2,7 +2,7 @@
 //!
 //! The SDK's own client knows nothing of `AWS_CA_BUNDLE`, and a client that takes its place must be told of proxies again.
 
-use std::fs;
+use std::path::Path;
 
 use aws_sdk_ecr::config::SharedHttpClient;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -20,10 +20,15 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
 use super::problem::{CHECK_NETWORK, Problem};
+use crate::error::Error;
+use crate::files::{self, Privacy};
 use crate::settings;
 
-/// The longest reply that is read, in bytes: a token's has about 4,000, and no other has many more.
+/// The longest reply that is read, in bytes. One with a token has about 4,000, and none has many more.
 const MAX_REPLY: usize = 1 << 20;
+
+/// A bundle of certificates that is longer is none: the system's has some 200 KiB.
+const MAX_BUNDLE: u64 = 16 << 20;
 
 /// One client for each way out. Made once a mint: reading the certificates takes longer than asking.
 pub struct Clients {
@@ -82,9 +87,14 @@ fn trust_store() -> Result<TrustStore, Problem> {
         let what = format!("AWS_CA_BUNDLE names {}: {why}", bundle.display());
         Problem::new(what, "name a PEM file of CA certificates, or unset it")
     };
-    let pem = fs::read(&bundle).map_err(|error| unreadable(error.to_string()))?;
+    let pem = files::read(Path::new(&bundle), MAX_BUNDLE, Privacy::Any).map_err(|error| match error {
+        Error::File { source, .. } => unreadable(source.to_string()),
+        Error::BadFile { problem, .. } => unreadable(format!("it {problem}")),
+        other => unreadable(other.to_string()),
+    })?;
+    let pem = pem.ok_or_else(|| unreadable("it does not exist".into()))?;
     check(&pem).map_err(|why| unreadable(why.into()))?;
-    Ok(TrustStore::empty().with_pem_certificate(pem))
+    Ok(TrustStore::empty().with_pem_certificate(pem.to_vec()))
 }
 
 /// That there is a certificate, and that each can be read: the client panics over one that cannot.

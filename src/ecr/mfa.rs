@@ -212,7 +212,7 @@ pub fn kept(sessions: &dyn Store, key: &ServerKey) -> Result<Option<Credentials>
     }
     let credential = match sessions.get(key) {
         Ok(Some(credential)) => credential,
-        Ok(None) | Err(Error::WrongKey(_) | Error::BadFile { .. }) => return Ok(None),
+        Ok(None) | Err(Error::WrongKey { has_plugin: false, .. } | Error::BadFile { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     let keys = serde_json::from_str::<Keys>(credential.secret.expose_secret()).ok();

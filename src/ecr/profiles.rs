@@ -11,12 +11,14 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use super::fingerprint;
 use super::problem::Problem;
+use crate::settings;
 
 /// What the files say. The SDK's own errors about them name no line.
 pub async fn load() -> Result<ProfileSet, Problem> {
     // The SDK would wait for somebody to write into it, and nothing could end that but the process.
     let is_fifo = |path: &PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo());
-    if let Some(path) = fingerprint::files().into_iter().flatten().find(is_fifo) {
+    let token = settings::variable("AWS_WEB_IDENTITY_TOKEN_FILE").map(PathBuf::from);
+    if let Some(path) = fingerprint::files().into_iter().chain([token]).flatten().find(is_fifo) {
         return Err(Problem::new(format!("{} is a FIFO, not a file", path.display()), "put a file in its place"));
     }
     let loaded = aws_config::profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), None).await;

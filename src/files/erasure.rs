@@ -11,27 +11,27 @@ use rustix::fs::OFlags;
 use super::{remove, sync_directory, write};
 use crate::error::Result;
 
-/// Replaces `path` as [`write()`] does, and then overwrites what it held, as far as the file system lets one.
+/// Replaces `path` as [`write()`] does, and then overwrites what it held.
 pub fn write_over(path: &Path, bytes: &[u8]) -> Result<()> {
-    let old = OpenOptions::new().write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).ok();
-    write(path, bytes)?;
-    // Only now that no name leads there: a kill meanwhile would leave half a file.
-    if let Some(old) = old {
-        overwrite(&old, 0);
-    }
-    Ok(())
+    overwriting(path, || write(path, bytes))
 }
 
-/// Removes a file, and then overwrites what it held, as far as the file system lets one. Whether it was there.
+/// Removes a file, and then overwrites what it held. Whether it was there.
 pub fn remove_over(path: &Path) -> Result<bool> {
+    overwriting(path, || {
+        let removed = remove(path)?;
+        path.parent().map_or(Ok(removed), |parent| sync_directory(parent).map(|()| removed))
+    })
+}
+
+fn overwriting<T>(path: &Path, change: impl FnOnce() -> Result<T>) -> Result<T> {
     let old = OpenOptions::new().write(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed()).open(path).ok();
-    let removed = remove(path)?;
-    path.parent().map_or(Ok(()), sync_directory)?;
+    let changed = change()?;
     // Only now that no name leads there: a kill meanwhile would leave half a file.
     if let Some(old) = old {
         overwrite(&old, 0);
     }
-    Ok(removed)
+    Ok(changed)
 }
 
 /// Writes zeros over a file that is about to be let go of. Whether that had to be left undone, because more than `links` names

@@ -208,11 +208,12 @@ pub fn beside(path: &Path, bytes: &[u8], mode: fs::Permissions, owner: Option<(u
 
 fn unsynced(path: &Path, bytes: &[u8], mode: fs::Permissions, owner: Option<(u32, u32)>) -> Result<NamedTempFile> {
     let directory = parent(path);
+    // The library's own way would put the temporary name into its errors, which says nothing to anybody.
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .rand_bytes(RANDOM)
-        .tempfile_in(directory)
-        .map_err(|error| Error::file("write in", directory)(bare(error)))?;
+        .make_in(directory, |path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path))
+        .map_err(Error::file("write in", directory))?;
     temporary
         .as_file_mut()
         .write_all(bytes)
@@ -220,12 +221,6 @@ fn unsynced(path: &Path, bytes: &[u8], mode: fs::Permissions, owner: Option<(u32
         .and_then(|()| owner.map_or(Ok(()), |owner| give(temporary.as_file(), owner)))
         .map_err(Error::file("write", path))?;
     Ok(temporary)
-}
-
-/// An error of [`tempfile`]'s without the name of the temporary file, which says nothing to anybody.
-pub fn bare(error: io::Error) -> io::Error {
-    let cause = error.get_ref().and_then(|error| error.source()?.downcast_ref::<io::Error>());
-    cause.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
 /// The directory of a file.

@@ -18,8 +18,8 @@ pub enum Place {
     Keyring,
 }
 
-/// Where the key is looked for, without opening it. Fails if the system does not say whether its file is there: a guess
-/// would have a change of the key leave it in clear, or put it there.
+/// Where the key is looked for, without opening it. Fails if the system does not say whether its file is there: after a wrong
+/// guess, `key protect` would leave the plain key where it is, or write one.
 pub fn place(settings: &Settings) -> Result<Place> {
     if let Some(path) = &settings.identity_file {
         return Ok(Place::File(path.clone(), Privacy::Any));

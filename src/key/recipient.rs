@@ -113,7 +113,7 @@ pub struct RecipientList {
 impl RecipientList {
     /// Reads a list, which `path` names in errors. An empty one is none yet.
     pub fn parse(path: &Path, text: &[u8]) -> Result<Self> {
-        let broken = |problem: String| Error::BadFile { path: path.into(), problem };
+        let broken = |problem: String| Error::BadList { path: path.into(), problem };
         let text = std::str::from_utf8(text).map_err(|_| broken("is not UTF-8".into()))?;
         let mut recipients = Vec::new();
         for (number, line) in (1..).zip(text.lines()) {

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use rustix::io::Errno;
+
 use super::Scope;
 use super::report::counted;
 use crate::auth_files::locations::Location;
 use crate::auth_files::{self, Client, Content, Finding, Kind, Treatment};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::files;
 
 /// A secret that lies in plaintext, and where.
 pub struct Found {
@@ -23,16 +26,23 @@ pub struct Found {
 /// How many secrets lie in plaintext, and of how many places that cannot be told.
 pub fn counted_findings(found: &[Found]) -> String {
     let unclear = found.iter().filter(|found| found.finding.kind == Kind::Undecodable).count();
-    let secrets = counted(found.len() - unclear, "secret");
-    match (found.len() - unclear, counted(unclear, "place")) {
-        (0, unclear) => format!("{unclear} where there may be a secret"),
-        _ if unclear == 0 => secrets,
-        (_, unclear) => format!("{secrets}, and {unclear} where there may be one"),
+    let (secrets, places) = (counted(found.len() - unclear, "secret"), counted(unclear, "place"));
+    match (found.len() - unclear, unclear) {
+        (_, 0) => secrets,
+        (0, _) => format!("{places} where there may be a secret"),
+        _ => format!("{secrets}, and {places} where there may be one"),
     }
 }
 
 /// Everything that lies in plaintext. A file that cannot be read may hold a secret, and is told of as one.
+///
+/// Fails if a file that was named does not exist.
 pub fn audit(scope: &Scope) -> Result<Vec<Found>> {
+    for path in &scope.files {
+        if !files::exists(path)? {
+            return Err(Error::file("open", path)(Errno::NOENT.into()));
+        }
+    }
     let (files, unread) = scope.read()?;
     let mut found = Vec::new();
     for file in &files {

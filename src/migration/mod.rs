@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::auth_files::locations::{self, Location};
@@ -187,7 +187,7 @@ fn change(settings: &Settings, plan: &mut Plan) -> Vec<PathBuf> {
             continue;
         }
         // Of the file as it is before: no name that is known leads to it afterwards.
-        let inode = fs::metadata(path).map_or(0, |metadata| metadata.ino());
+        let search = search_for(path);
         let changed =
             keep(settings, &planned.file).and_then(|backup| Ok((backup, planned.file.change(&planned.edit)?)));
         docker_is_told &= client != Client::Docker || matches!(changed, Ok((_, Change::Made | Change::MadeBesideLink)));
@@ -195,10 +195,9 @@ fn change(settings: &Settings, plan: &mut Plan) -> Vec<PathBuf> {
             Ok((_, Change::Overtaken)) => overtaken.push(path.clone()),
             Ok((backup, change)) => {
                 if change == Change::MadeBesideLink {
-                    plan.report.notes.push(format!(
-                        "{} has another hard link, which still holds what was there: find / -xdev -inum {inode}",
-                        path.display()
-                    ));
+                    let path = path.display();
+                    let note = format!("{path} has another hard link, which still holds what was there{search}");
+                    plan.report.notes.push(note);
                 }
                 plan.report.files.push(FileReport { file: path.clone(), rewritten: true, backup });
             }
@@ -206,6 +205,14 @@ fn change(settings: &Settings, plan: &mut Plan) -> Vec<PathBuf> {
         }
     }
     overtaken
+}
+
+/// The command that finds every name of a file, which all lie on one file system.
+fn search_for(path: &Path) -> String {
+    let (Ok(path), Ok(metadata)) = (fs::canonicalize(path), fs::metadata(path)) else { return String::new() };
+    let is_there = |path: &&Path| fs::metadata(path).is_ok_and(|found| found.dev() == metadata.dev());
+    let mount = path.ancestors().take_while(is_there).last().unwrap_or(&path);
+    format!(": find {} -xdev -inum {}", mount.display(), metadata.ino())
 }
 
 /// The encrypted copy of a file; none of what holds nothing that could not be had again.

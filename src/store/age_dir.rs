@@ -144,6 +144,15 @@ impl<'a> AgeDir<'a> {
         Ok(list)
     }
 
+    /// The same for a write. A list that is gone is not made anew without a word: those who were on it could read nothing more.
+    fn readers(&self, lock: &Lock) -> Result<RecipientList> {
+        let path = recipients_path(self.settings);
+        if !files::exists(&path)? && !holds_nothing(self.settings)? {
+            return Err(Error::NoList(path));
+        }
+        self.recipients(lock, None, &Ask::Never)
+    }
+
     /// Decrypts a file; `None` if it has gone meanwhile.
     fn open(&self, path: &Path, key: &Key) -> Result<Option<Login>> {
         let Some(bytes) = files::read(path, MAX_CREDENTIAL, Privacy::Unshared)? else { return Ok(None) };
@@ -156,7 +165,7 @@ impl<'a> AgeDir<'a> {
     pub fn seal(&self, path: &Path, plaintext: &[u8]) -> Result<()> {
         let lock = self.lock()?;
         lock.sweep(files::parent(path))?;
-        let recipients = self.recipients(&lock, None, &Ask::Never)?;
+        let recipients = self.readers(&lock)?;
         files::write(path, &encrypt(recipients.recipients(), plaintext)?)
     }
 
@@ -221,7 +230,7 @@ impl Store for AgeDir<'_> {
             files::check_directory(&directory, Privacy::Unshared)?;
             let opened = match self.open(&file.path, self.key(&self.ask(server))?) {
                 // Another key may have taken over since this one was unlocked, or a moment ago.
-                Err(Error::WrongKey(_)) if self.key(&self.ask(server))?.is_free => {
+                Err(Error::WrongKey { .. }) if self.key(&self.ask(server))?.is_free => {
                     self.open(&file.path, &key::require_itself(self.settings, &self.ask(server))?)
                 }
                 opened => opened,
@@ -241,7 +250,7 @@ impl Store for AgeDir<'_> {
 
     fn put(&self, server: &ServerKey, credential: &Credential) -> Result<()> {
         let lock = self.lock()?;
-        let recipients = self.recipients(&lock, None, &Ask::Never)?;
+        let recipients = self.readers(&lock)?;
         let directory = self.directory_of(server)?;
         files::create_directory(&directory)?;
         files::check_directory(&directory, Privacy::Unshared)?;
@@ -258,7 +267,7 @@ impl Store for AgeDir<'_> {
     /// Sweeps and writes in the manner of `put`, but locks once and waits for the disk once.
     fn put_all(&self, credentials: &[(ServerKey, Credential)]) -> Result<()> {
         let lock = self.lock()?;
-        let recipients = self.recipients(&lock, None, &Ask::Never)?;
+        let recipients = self.readers(&lock)?;
         let mut batch = Batch::new(&self.root);
         let mut replaced = Vec::new();
         for (server, credential) in credentials {

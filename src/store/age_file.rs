@@ -88,7 +88,8 @@ pub fn decrypt(path: &Path, bytes: &[u8], key: &Key) -> Result<Zeroizing<Vec<u8>
     let decryptor =
         age::Decryptor::new_buffered(Source { rest: bytes, header }).map_err(|_| broken("is not an age file"))?;
     let mut reader = decryptor.decrypt(key.identities()).map_err(|error| match error {
-        DecryptError::NoMatchingKeys => Error::WrongKey(path.into()),
+        // To age, a plugin that could not be started is a key that does not fit.
+        DecryptError::NoMatchingKeys => Error::WrongKey { path: path.into(), has_plugin: key.needs_plugin() },
         DecryptError::Plugin(errors) => plugin::failure(&errors),
         DecryptError::Io(error) if key.needs_plugin() => Error::Plugin(plugin::said(&error.to_string())),
         _ => broken("is damaged"),

@@ -56,9 +56,12 @@ pub(super) fn holds_nothing(settings: &Settings) -> Result<bool> {
     Ok(logins && is_empty(&backups(settings), age_files)?)
 }
 
-/// That there is no store, for commands that make none.
-pub fn no_store_yet(settings: &Settings) -> Option<Error> {
-    (!recipients_path(settings).is_file()).then(|| Error::Command {
+/// Fails if there is no store, for commands that make none.
+pub fn check_made(settings: &Settings) -> Result<()> {
+    if files::exists(&recipients_path(settings))? || !holds_nothing(settings)? {
+        return Ok(());
+    }
+    Err(Error::Command {
         message: format!("there is no store in {} yet", settings.directory.display()),
         cure: "docker-credential-coffer setup makes it".into(),
     })

@@ -13,8 +13,6 @@
 
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
-
 use super::age_dir::MAX_FILE;
 use super::age_file::{decrypt, encrypt};
 use super::layout::{self, age_files, directories};
@@ -64,9 +62,7 @@ fn marker(settings: &Settings) -> PathBuf {
 impl<'a> Rekeying<'a> {
     /// Waits for other writers.
     pub fn begin(settings: &'a Settings) -> Result<Self> {
-        if let Some(error) = layout::no_store_yet(settings) {
-            return Err(error);
-        }
+        layout::check_made(settings)?;
         files::check_directory(&settings.directory, Privacy::Private)?;
         let lock = Lock::acquire(settings.directory.join("lock"), files::LOCK_LIMIT)?;
         // What a killed one left may be half a key.
@@ -157,6 +153,9 @@ impl<'a> Rekeying<'a> {
     /// The list, if the key is on it: one that opens nothing has nothing to say about who can read.
     pub fn list_of(&self, key: &Key) -> Result<RecipientList> {
         let list = layout::read_recipients(self.settings)?;
+        if list.is_empty() {
+            return Err(Error::NoList(layout::recipients_path(self.settings)));
+        }
         let own = key.recipients();
         if own.iter().any(|own| list.contains(own)) || own.is_empty() {
             return Ok(list);
@@ -169,20 +168,35 @@ impl<'a> Rekeying<'a> {
         // Nothing may be changed that cannot be carried through: a plugin that is missing, recipients that exclude each other.
         encrypt(list.recipients(), b"")?;
         files::write(&path, list.text().as_bytes())?;
+        let mut unopened = Vec::new();
         for root in layout::roots(self.settings) {
             self.lock.sweep(&root)?;
             for directory in directories(&root)? {
                 self.lock.sweep(&directory.path())?;
                 for file in age_files(&directory.path())? {
                     match again(&file, list, key) {
-                        // It could not be opened before either.
-                        Err(error @ (Error::WrongKey(_) | Error::BadFile { .. })) => self.left.push(error),
-                        done => done?,
+                        Err(Error::WrongKey { has_plugin: true, .. }) => unopened.push(file),
+                        done => self.leave(done)?,
                     }
                 }
             }
         }
-        Ok(())
+        // A plugin that could not be started opens nothing. Before a file is given up, it has to open one that it can.
+        if !unopened.is_empty() && !opens(key, list.recipients())? {
+            return Err(Error::Plugin("it does not open what is encrypted to it".into()));
+        }
+        unopened.iter().try_for_each(|file| self.leave(again(file, list, key)))
+    }
+
+    /// What could not be opened was so before, and is left as it is.
+    fn leave(&mut self, done: Result<()>) -> Result<()> {
+        match done {
+            Err(error @ (Error::WrongKey { .. } | Error::BadFile { .. })) => {
+                self.left.push(error);
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     fn mark(&self, change: &Change) -> Result<()> {
@@ -214,20 +228,8 @@ impl<'a> Rekeying<'a> {
 fn opens(key: &Key, recipients: &[Recipient]) -> Result<bool> {
     match decrypt(Path::new("a file for this key"), &encrypt(recipients, b"proof")?, key) {
         Ok(read) => Ok(*read == b"proof"),
-        Err(Error::WrongKey(_)) => Ok(false),
+        Err(Error::WrongKey { .. }) => Ok(false),
         Err(error) => Err(error),
-    }
-}
-
-/// What a file holds. To age, a plugin that could not be started is a key that does not fit: before a file is given up for
-/// lost, the plugin has to open one that it can.
-fn open(file: &Path, bytes: &[u8], key: &Key, list: &RecipientList) -> Result<Zeroizing<Vec<u8>>> {
-    match decrypt(file, bytes, key) {
-        Err(Error::WrongKey(_)) if key.needs_plugin() => match opens(key, list.recipients())? {
-            true => decrypt(file, bytes, key),
-            false => Err(Error::Plugin("it does not open what is encrypted to it".into())),
-        },
-        read => read,
     }
 }
 
@@ -236,7 +238,7 @@ fn open(file: &Path, bytes: &[u8], key: &Key, list: &RecipientList) -> Result<Ze
 fn again(file: &layout::CredentialFile, list: &RecipientList, key: &Key) -> Result<()> {
     layout::refuse_link(&file.path)?;
     let Some(bytes) = files::read(&file.path, MAX_FILE, Privacy::Unshared)? else { return Ok(()) };
-    let plaintext = open(&file.path, &bytes, key, list)?;
+    let plaintext = decrypt(&file.path, &bytes, key)?;
     let ciphertext = encrypt(list.recipients(), &plaintext)?;
     files::write_as_of(&file.path, &ciphertext, file.modified)
 }

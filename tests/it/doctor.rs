@@ -56,7 +56,7 @@ fn a_machine_that_was_set_up_is_well() {
     let said = world.coffer(&["doctor"]).run();
     assert!(said.took.as_millis() < 1000, "{said:#?}");
     // This machine may have the package.
-    let is_installed = ["/usr/local/bin", "/usr/bin", "/bin"]
+    let is_installed = ["/usr/local/bin", "/usr/bin"]
         .iter()
         .any(|directory| fs::exists(format!("{directory}/docker-credential-coffer")).unwrap());
     let programs = [env!("CARGO_BIN_EXE_docker-credential-coffer"), env!("CARGO_BIN_EXE_docker-coffer")].join(" ");
@@ -64,7 +64,7 @@ fn a_machine_that_was_set_up_is_well() {
         "services and programs that a desktop starts find it, too".to_owned()
     } else {
         format!(
-            "services, cron, sudo and programs that a desktop starts look only in /usr/local/bin and /usr/bin\n     \
+            "services, sudo and programs that a desktop starts may look only in /usr/local/bin and /usr/bin\n     \
              if one of these should: sudo install -t /usr/local/bin {programs}"
         )
     };
@@ -155,7 +155,7 @@ fn a_docker_that_is_windows_own() {
     is_broken(
         &world,
         "wsl",
-        "/world/bin/docker.exe is Windows' docker: it reads Windows' files and asks Windows' helpers",
+        "/world/bin/docker.exe is of Windows, and knows nothing of this distribution's files and helpers",
         "have Docker Desktop integrate this distribution (Settings, Resources, WSL integration), or install the docker CLI in it",
     );
 }

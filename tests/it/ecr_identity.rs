@@ -380,6 +380,15 @@ fn a_certificate_is_trusted_where_aws_ca_bundle_says_so() {
     let trusted = world.coffer(&["get"]).env("AWS_CA_BUNDLE", bundle.to_str().unwrap()).input(HOST).run();
     assert!(!trusted.stdout.contains("certificate"), "it was let in, and its page is no token: {trusted:#?}");
     trusted.fails("cannot mint a token");
+    world.call("mkfifo", &["fifo"]).run().ok();
+    for (variable, words) in [
+        ("AWS_CA_BUNDLE", "AWS_CA_BUNDLE names fifo: it is not a regular file"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "fifo is a FIFO, not a file"),
+    ] {
+        let outcome = world.coffer(&["get"]).env(variable, "fifo").input(HOST).run();
+        assert!(outcome.took.as_secs() < 5, "{outcome:#?}");
+        outcome.fails(&format!("cannot mint a token for {HOST}: {words}"));
+    }
     for (text, words) in [
         ("# nothing\n", "it holds no certificate"),
         (

@@ -76,6 +76,13 @@ fn entries_of_dockers_file() {
 }
 
 #[test]
+fn a_file_that_is_not_there() {
+    let audit = world().coffer(&["audit", "nowhere.json"]).run();
+    let message = "cannot open nowhere.json: No such file or directory (os error 2)\n";
+    assert_eq!((audit.code, audit.stdout.as_str(), audit.stderr.as_str()), (Some(1), "", message));
+}
+
+#[test]
 fn files_of_other_clients() {
     let stays = "its reader knows no helper; let root alone read the file, or use the instance's own role or identity";
     for (file, text, found) in [

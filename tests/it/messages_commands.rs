@@ -208,7 +208,7 @@ fn ends_of_the_helps() {
             &["audit"],
             "Examples:\n  \
              docker-credential-coffer audit\n  \
-             docker-credential-coffer audit /home/*/.docker/config.json\n  \
+             docker-credential-coffer audit ~/.docker/config.json /root/.docker/config.json\n  \
              docker-credential-coffer audit --json | jq -r '.findings[].file'\n",
         ),
         (

@@ -6,7 +6,7 @@ use crate::support::{Bus, Server, World};
 
 const START: &str = "start a Secret Service such as gnome-keyring in this session, or do without: store = \"age\", and \
                      key = \"file\" below [age]";
-const MEND: &str = "mend or remove it with seahorse or secret-tool";
+const MEND: &str = "mend or remove it with the keyring's own program, such as seahorse";
 const KEY: &str = "docker-credential-coffer identity";
 
 fn world(config: &str) -> World {

@@ -135,6 +135,19 @@ fn what_a_passphrase_is_for() {
     }
 }
 
+/// To age it is a key that does not fit.
+#[test]
+fn a_plugin_that_cannot_be_started() {
+    let world = of_token();
+    world.script("age-plugin-token", "");
+    fs::write(world.path("bin/age-plugin-token"), "#!/nonexistent\n").unwrap();
+    world.client_sees(
+        world.get("ghcr.io"),
+        "none of the keys opens ~/.local/share/coffer/store/ghcr.io/alice.age",
+        "see that the plugin runs and its token is plugged in; or use the key it was encrypted to (COFFER_IDENTITY_FILE names another)",
+    );
+}
+
 #[test]
 fn a_key_of_a_plugin() {
     let mut world = of_token();

@@ -172,7 +172,11 @@ fn lists_of_recipients() {
         (b"# nobody\n", "lists no recipient"),
     ] {
         fs::write(&path, text).unwrap();
-        world.client_sees(store(), &format!("{RECIPIENTS} {problem}"), &restore(RECIPIENTS));
+        world.client_sees(
+            store(),
+            &format!("{RECIPIENTS} {problem}"),
+            "mend it: whom it does not name cannot read what is written from now on",
+        );
     }
     fs::write(&path, format!("{own}{}\n", post_quantum(&world))).unwrap();
     world.client_sees(
@@ -186,6 +190,47 @@ fn lists_of_recipients() {
         "2000 recipients are more than can be written for together",
         "remove some from .age-recipients, beside the credentials",
     );
+}
+
+#[test]
+fn where_nothing_may_be_written() {
+    let world = held();
+    world.call("chown", &["-R", "65534:65534", world.path("").to_str().unwrap()]).run().ok();
+    chmod(&world.store().join("store/ghcr.io"), 0o500);
+    let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "docker-credential-coffer", "store"];
+    world.client_sees(
+        world.call("setpriv", &nobody).input(login("ghcr.io", "alice", "x")).run(),
+        "cannot write in ~/.local/share/coffer/store/ghcr.io: Permission denied (os error 13)",
+        "give yourself access, or set COFFER_DIR to a directory of your own",
+    );
+}
+
+#[test]
+fn a_key_and_a_list_that_are_both_gone() {
+    let world = held();
+    fs::remove_file(world.store().join("store/.age-recipients")).unwrap();
+    fs::remove_file(world.store().join("identities")).unwrap();
+    let message =
+        format!("no key for the store in {STORE}: there is no identities file, and no OS keyring that holds one");
+    for command in [&["unlock"][..], &["key", "show"]] {
+        let cure = "bring back the identities file, unlock the OS keyring, or set COFFER_IDENTITY_FILE";
+        world.person_sees(world.coffer(command).run(), &message, cure);
+    }
+}
+
+/// A list that is gone took names with it that this program does not know.
+#[test]
+fn a_list_of_recipients_that_is_gone() {
+    let world = held();
+    fs::remove_file(world.store().join("store/.age-recipients")).unwrap();
+    let message = format!("{RECIPIENTS} is gone, which says who can read what is held");
+    let hint =
+        "restore it; or have docker-credential-coffer setup make one with your key alone, and name the others anew";
+    world.client_sees(world.store_login("quay.io", "bob", "x"), &message, hint);
+    world.person_sees(world.coffer(&["key", "rotate"]).run(), &message, hint);
+    world.get("quay.io").misses();
+    world.coffer(&["setup", "--yes"]).run().ok();
+    world.store_login("quay.io", "bob", "x").silent();
 }
 
 #[test]

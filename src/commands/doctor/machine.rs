@@ -1,5 +1,6 @@
 //! This program, its configuration, AWS's, and the clock.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -14,10 +15,11 @@ use crate::error::{Result, one_line};
 use crate::files;
 use crate::hand_over::{self, COMMANDS, HELPER};
 use crate::search_path;
-use crate::settings::Settings;
+use crate::settings::{self, Settings};
 
-/// Where services, cron, sudo and programs that a desktop starts look, whatever the PATH of a session.
-const SHORT_PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+/// Where services, sudo and programs that a desktop starts may look, whatever the PATH of a session.
+#[cfg(target_os = "linux")]
+const SHORT_PATH: [&str; 2] = ["/usr/local/bin", "/usr/bin"];
 
 /// How far in the future a file may be before the clock, not the file, is doubted.
 const TOLERANCE: Duration = Duration::from_secs(300);
@@ -41,6 +43,7 @@ pub fn checks(settings: &Result<Settings>) -> Vec<Check> {
 }
 
 /// Whether the program that a session finds is found without its PATH, too.
+#[cfg(target_os = "linux")]
 fn services() -> Option<Check> {
     let (name, found) = ("services", search_path::find(HELPER)?);
     if SHORT_PATH.iter().any(|directory| search_path::is_program(&Path::new(directory).join(HELPER))) {
@@ -50,29 +53,34 @@ fn services() -> Option<Check> {
     let programs = [HELPER, COMMANDS].map(|program| found.with_file_name(program).display().to_string()).join(" ");
     // A copy, as root must not run what a user can replace. Not everybody has a service that pulls.
     let cure = format!("if one of these should: sudo install -t /usr/local/bin {programs}");
-    let detail = "services, cron, sudo and programs that a desktop starts look only in /usr/local/bin and /usr/bin";
+    let detail = "services, sudo and programs that a desktop starts may look only in /usr/local/bin and /usr/bin";
     Some(Check { name, ok: true, detail: detail.into(), cure: Some(cure) })
 }
 
-/// Under WSL, the docker that is found may be Windows' own.
+/// Elsewhere they look in places where only the system may put programs.
+#[cfg(not(target_os = "linux"))]
+fn services() -> Option<Check> {
+    None
+}
+
+/// Under WSL the PATH goes on into Windows, where Docker Desktop has programs of that name.
 fn windows() -> Option<Check> {
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let docker = fs::canonicalize(search_path::find("docker")?).ok()?;
-    is_of_windows(&docker).then(|| {
+    is_of_windows(&docker, &kernel).then(|| {
         Check::bad(
             "wsl",
-            format!("{} is Windows' docker: it reads Windows' files and asks Windows' helpers", docker.display()),
+            format!("{} is of Windows, and knows nothing of this distribution's files and helpers", docker.display()),
             "have Docker Desktop integrate this distribution (Settings, Resources, WSL integration), or install the docker CLI in it",
         )
     })
 }
 
 /// Whether a program is an `.exe`, or lies on a drive of Windows, which WSL mounts as `/mnt/c`.
-fn is_of_windows(program: &Path) -> bool {
-    let is_drive = |path: &Path| path.as_os_str().len() == 1;
+fn is_of_windows(program: &Path, kernel: &str) -> bool {
+    let is_drive = |name: &OsStr| kernel.to_ascii_lowercase().contains("microsoft") && name.len() == 1;
     program.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("exe"))
-        || program
-            .strip_prefix("/mnt")
-            .is_ok_and(|below| below.iter().next().is_some_and(|drive| is_drive(Path::new(drive))))
+        || program.strip_prefix("/mnt").is_ok_and(|below| below.iter().next().is_some_and(is_drive))
 }
 
 /// The program that clients find, which may be another build than this one.
@@ -155,6 +163,9 @@ pub fn aws(settings: &Settings) -> Vec<Check> {
     }
     // Without rules, ECR may be none of this user's business: then files that are not there are no fault.
     match ecr::check(None, now) {
+        Err(_) if settings::home().is_err() => {
+            checks.push(Check::good("aws", "there is no home directory, so keys have to stand in the environment"));
+        }
         Ok(profile) => {
             checks.push(Check::good("aws", format!("profile {profile}, where no rule names another, can be read")))
         }
@@ -169,15 +180,17 @@ mod tests {
 
     #[test]
     fn windows_programs_are_told_by_their_name_or_their_drive() {
-        for (path, expected) in [
-            ("/mnt/c/Program Files/Docker/Docker/resources/bin/docker", true),
-            ("/mnt/d/docker", true),
-            ("/usr/local/bin/docker.exe", true),
-            ("/mnt/wsl/docker-desktop/cli-tools/usr/bin/docker", false),
-            ("/mnt/tools/docker", false),
-            ("/usr/bin/docker", false),
+        let (wsl, other) = ("5.15.167.4-microsoft-standard-WSL2\n", "6.1.0-28-amd64\n");
+        for (path, kernel, expected) in [
+            ("/mnt/c/Program Files/Docker/Docker/resources/bin/docker", wsl, true),
+            ("/mnt/d/docker", wsl, true),
+            ("/mnt/d/docker", other, false),
+            ("/usr/local/bin/docker.exe", other, true),
+            ("/mnt/wsl/docker-desktop/cli-tools/usr/bin/docker", wsl, false),
+            ("/mnt/tools/docker", wsl, false),
+            ("/usr/bin/docker", wsl, false),
         ] {
-            assert_eq!(is_of_windows(Path::new(path)), expected, "{path}");
+            assert_eq!(is_of_windows(Path::new(path), kernel), expected, "{path}, {kernel}");
         }
     }
 }
