@@ -58,6 +58,24 @@ fn a_pull_from_ecr_comes_with_a_token_and_no_login_was_needed() {
     assert_eq!(aws.calls(), 1);
 }
 
+/// As on a worker in EC2 that nobody has logged in to: Docker's file of one line, and the instance's role.
+#[test]
+fn a_pull_on_an_instance_comes_with_a_token_of_its_role() {
+    let (mut world, engine) = world();
+    let aws = Aws::start(&mut world);
+    world.unset("AWS_ACCESS_KEY_ID");
+    world.unset("AWS_SECRET_ACCESS_KEY");
+    world.unset("AWS_EC2_METADATA_DISABLED");
+    let url = aws.url.clone();
+    world.set("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url);
+    let login = json!({ "username": "AWS", "password": "token-1", "serveraddress": ECR });
+    assert_eq!(pulled(&world, &engine, &format!("{ECR}/app:1")), login);
+    assert!(aws.asked_for_tokens()[0].scope.starts_with("ASIAINSTANCE/"), "{:?}", aws.asked_for_tokens());
+    let asked = aws.asked().len();
+    assert_eq!(pulled(&world, &engine, &format!("{ECR}/app:2")), login);
+    assert_eq!(aws.asked().len(), asked, "not even the metadata are asked for a token that is kept");
+}
+
 /// It asks for everything that is listed, one after the other; and one that failed would void them all.
 #[test]
 fn a_classic_build_comes_with_everything_that_is_held() {
