@@ -15,7 +15,11 @@ use crate::server::ServerKey;
 ///
 /// Changes nothing; exits with 1 if there are any.
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples(&["audit", "audit ~/.docker/config.json /root/.docker/config.json", "audit --json | jq -r '.findings[].file'"]))]
+#[command(after_help = examples(&[
+    "audit",
+    "audit ~/.docker/config.json /root/.docker/config.json",
+    "audit --json | jq -r '.findings[].file'",
+]))]
 pub struct Arguments {
     /// Print the findings for programs.
     #[arg(long)]

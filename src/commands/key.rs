@@ -29,7 +29,11 @@ enum Command {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(after_help = examples(&["key protect --passphrase", "key protect --keyring", "key protect --plugin age-yubikey-identity.txt"]))]
+#[command(after_help = examples(&[
+    "key protect --passphrase",
+    "key protect --keyring",
+    "key protect --plugin age-yubikey-identity.txt",
+]))]
 struct Protect {
     #[command(flatten)]
     target: Target,
