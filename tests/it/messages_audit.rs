@@ -7,13 +7,6 @@ const DRY_RUN: &str = "docker-credential-coffer migrate --dry-run shows what it 
 /// A file with one login in plaintext.
 const CONFIG: &str = r#"{"auths":{"ghcr.io":{"auth":"YTpi"}}}"#;
 
-/// A world in which Docker is the only client.
-fn world() -> World {
-    let mut world = World::new();
-    world.set("PATH", &world.without_containers());
-    world
-}
-
 /// How what was found is counted.
 const SECRET: &str = "1 secret";
 const PLACE: &str = "1 place where there may be a secret";
@@ -28,7 +21,7 @@ fn audits(world: &World, arguments: &[&str], counted: &str, found: &str) {
 
 #[test]
 fn entries_of_dockers_file() {
-    let world = world();
+    let world = World::of_docker_alone();
     let long = format!(r#"{{"username":"alice","password":"{}"}}"#, "x".repeat((1 << 20) + 1));
     for (entry, reason) in [
         (r#""x""#, "the entry is not an object"),
@@ -77,7 +70,7 @@ fn entries_of_dockers_file() {
 
 #[test]
 fn a_file_that_is_not_there() {
-    let audit = world().coffer(&["audit", "nowhere.json"]).run();
+    let audit = World::of_docker_alone().coffer(&["audit", "nowhere.json"]).run();
     let message = "cannot open nowhere.json: No such file or directory (os error 2)\n";
     assert_eq!((audit.code, audit.stdout.as_str(), audit.stderr.as_str()), (Some(1), "", message));
 }
@@ -107,12 +100,12 @@ fn files_of_other_clients() {
         ),
         (".dockerconfigjson", CONFIG, &format!("ghcr.io: {stays}")),
     ] {
-        let world = world();
+        let world = World::of_docker_alone();
         let path = world.write(file, text);
         let counted = if found.contains("is not JSON") { PLACE } else { SECRET };
         audits(&world, &[path.to_str().unwrap()], counted, &format!("~/{file}: {found}"));
     }
-    let mut world = world();
+    let mut world = World::of_docker_alone();
     world.set("DOCKER_AUTH_CONFIG", CONFIG);
     audits(
         &world,

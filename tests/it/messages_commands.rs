@@ -22,8 +22,7 @@ fn shows(world: &World, arguments: &[&str], lines: &[&str]) {
 
 #[test]
 fn explain() {
-    let mut world = World::new();
-    world.set("PATH", &world.without_containers());
+    let world = World::of_docker_alone();
     world.store_login("ghcr.io", "alice", "x").silent();
     world.config(
         "[[registry]]\nmatch = \"*.pkg.dev\"\nhelper = \"gcloud\"\n\

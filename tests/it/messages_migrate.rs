@@ -9,13 +9,6 @@ const DOCKER: &str = "~/.docker/config.json";
 /// A file with one login in plaintext.
 const CONFIG: &str = r#"{"auths":{"ghcr.io":{"auth":"YTpi"}}}"#;
 
-/// A world in which Docker is the only client.
-fn world() -> World {
-    let mut world = World::new();
-    world.set("PATH", &world.without_containers());
-    world
-}
-
 /// What `migrate` says with these arguments: exit code, and both streams together.
 fn migrate(world: &World, arguments: &[&str]) -> (i32, String) {
     let outcome = world.coffer(&[&["migrate"], arguments].concat()).run();
@@ -83,12 +76,12 @@ fn what_stays() {
         ("", one("*.example.com"), "*.example.com: it is a pattern, and no registry's name"),
         ("", one("ghcr.io/../x"), "ghcr.io/../x: the server name holds a path that climbs, so it was not moved"),
     ] {
-        let world = world();
+        let world = World::of_docker_alone();
         world.config(config);
         world.write(".docker/config.json", &text);
         says(&world, &[], &format!("{DOCKER}: {left}\n"));
     }
-    let world = world();
+    let world = World::of_docker_alone();
     world.store_login("ghcr.io", "alice", "x").silent();
     world.write(".docker/config.json", &one("ghcr.io"));
     says(

@@ -8,13 +8,6 @@ const DOCKER: &str = "~/.docker/config.json";
 /// A file with one login in plaintext.
 const CONFIG: &str = r#"{"auths":{"ghcr.io":{"auth":"YTpi"}}}"#;
 
-/// A world in which Docker is the only client.
-fn world() -> World {
-    let mut world = World::new();
-    world.set("PATH", &world.without_containers());
-    world
-}
-
 #[test]
 fn what_keeps_setup_from_its_work() {
     let world = World::new();
@@ -87,7 +80,7 @@ fn what_setup_does() {
          ~/.local/bin is not on the PATH yet; add to your shell's profile:\n  \
          export PATH=\"~/.local/bin:$PATH\"",
     );
-    let world = self::world();
+    let world = self::World::of_docker_alone();
     world.write(".docker/config.json", r#"{"credsStore":"pass"}"#);
     world.write(".docker/cli-plugins/docker-coffer", "");
     world.is_told(

@@ -73,6 +73,13 @@ impl World {
         self.environment.retain(|(known, _)| known != name);
     }
 
+    /// A world in which Docker is the only client.
+    pub fn of_docker_alone() -> Self {
+        let mut world = Self::new();
+        world.set("PATH", &world.without_containers());
+        world
+    }
+
     /// A PATH on which there is Coffer, and no podman, skopeo or buildah.
     pub fn without_containers(&self) -> String {
         format!("{}:{}", self.path("bin").display(), Path::new(COFFER).parent().unwrap().display())
