@@ -65,7 +65,8 @@ impl<'a> AgeDir<'a> {
     /// or as the settings say.
     pub fn initialise(&self, holder: Option<&Holder>) -> Result<()> {
         let lock = self.lock()?;
-        self.recipients(&lock, holder, &Ask::Caller("to list who can read the store".into())).map(drop)
+        let list = read_recipients(self.settings)?;
+        self.recipients(&lock, list, holder, &Ask::Caller("to list who can read the store".into())).map(drop)
     }
 
     /// Whether there is a list of recipients, so that credentials can be written.
@@ -102,11 +103,16 @@ impl<'a> AgeDir<'a> {
         refuse_link(&directory).map(|()| directory)
     }
 
-    /// Everyone who must be able to read what is written, the key's own holder among them. Makes the key, if there is none
+    /// The list with everyone who must be able to read what is written, the key's own holder among them. Makes the key, if there is none
     /// to be found and nothing that another one would have to open.
-    fn recipients(&self, lock: &Lock, holder: Option<&Holder>, ask: &Ask) -> Result<RecipientList> {
+    fn recipients(
+        &self,
+        lock: &Lock,
+        mut list: RecipientList,
+        holder: Option<&Holder>,
+        ask: &Ask,
+    ) -> Result<RecipientList> {
         let path = recipients_path(self.settings);
-        let mut list = read_recipients(self.settings)?;
         let own = key::own(self.settings)?;
         match &own {
             // Who is listed was so when the key could be seen; nobody is asked for a passphrase to write.
@@ -144,13 +150,14 @@ impl<'a> AgeDir<'a> {
         Ok(list)
     }
 
-    /// The same for a write. A list that is gone is not made anew without a word: those who were on it could read nothing more.
+    /// The same for a write. A list that is gone, or has been emptied, is not made anew without a word: those who were on it
+    /// could read nothing more.
     fn readers(&self, lock: &Lock) -> Result<RecipientList> {
-        let path = recipients_path(self.settings);
-        if !files::exists(&path)? && !holds_nothing(self.settings)? {
-            return Err(Error::NoList(path));
+        let list = read_recipients(self.settings)?;
+        if list.is_empty() && !holds_nothing(self.settings)? {
+            return Err(Error::NoList(recipients_path(self.settings)));
         }
-        self.recipients(lock, None, &Ask::Never)
+        self.recipients(lock, list, None, &Ask::Never)
     }
 
     /// Decrypts a file; `None` if it has gone meanwhile.

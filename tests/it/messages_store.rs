@@ -227,6 +227,9 @@ fn a_list_of_recipients_that_is_gone() {
     let hint =
         "restore it; or have docker-credential-coffer setup make one with your key alone, and name the others anew";
     world.client_sees(world.store_login("quay.io", "bob", "x"), &message, hint);
+    fs::write(world.store().join("store/.age-recipients"), "").unwrap();
+    world.client_sees(world.store_login("quay.io", "bob", "x"), &message, hint);
+    fs::remove_file(world.store().join("store/.age-recipients")).unwrap();
     world.person_sees(world.coffer(&["key", "rotate"]).run(), &message, hint);
     world.get("quay.io").misses();
     world.coffer(&["setup", "--yes"]).run().ok();
