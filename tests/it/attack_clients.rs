@@ -57,7 +57,7 @@ fn a_helper_is_run_by_a_plain_name_alone() {
         });
         let path = world.write(".docker/config.json", &config.to_string());
         for call in CALLS {
-            world.coffer(call).run().is_tame(&format!("{helper:?}: {call:?}"), 20);
+            world.coffer(call).run().is_tame(&format!("{helper:?}: {call:?}"), 25);
         }
         assert!(!world.home().join("was-run").exists(), "{helper:?} was run");
         let after: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -92,7 +92,7 @@ fn names_of_entries_are_said_in_plain_text() {
         world.write(file, &text);
     }
     for call in CALLS {
-        world.coffer(call).run().is_tame(&format!("{call:?}"), 20);
+        world.coffer(call).run().is_tame(&format!("{call:?}"), 25);
     }
     world.get("a.example").answers("a.example", "u", "p");
     assert!(world.files(&world.store()).iter().all(|name| !name.contains("..") || name.contains("%2E")));
@@ -125,7 +125,7 @@ fn what_stands_in_a_files_place_is_not_waited_for_by_any_command() {
             make(&world, &path);
         }
         for call in CALLS {
-            world.coffer(call).run().is_tame(&format!("{name}: {call:?}"), 20);
+            world.coffer(call).run().is_tame(&format!("{name}: {call:?}"), 25);
         }
     }
     let world = World::new();
@@ -148,7 +148,7 @@ fn what_stands_in_a_files_place_is_not_waited_for_by_any_command() {
     ] {
         world.write(".docker/config.json", &text);
         for call in [&["audit"][..], &["doctor"], &["explain", "ghcr.io"], &["migrate", "--dry-run"]] {
-            world.coffer(call).run().is_tame(&format!("{name}: {call:?}"), 20);
+            world.coffer(call).run().is_tame(&format!("{name}: {call:?}"), 25);
         }
     }
 }

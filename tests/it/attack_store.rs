@@ -49,7 +49,7 @@ const CALLS: [(&[&str], &str); 12] = [
 ];
 
 /// No longer than clients wait.
-const LIMIT: u64 = 20;
+const LIMIT: u64 = 25;
 
 /// Does everything in a store that was tampered with; the login that was not must still be given, and others be kept.
 #[track_caller]

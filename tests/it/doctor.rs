@@ -54,7 +54,6 @@ fn a_machine_that_was_set_up_is_well() {
     let world = healthy();
     assert_eq!(broken(&world), []);
     let said = world.coffer(&["doctor"]).run();
-    assert!(said.took.as_millis() < 1000, "{said:#?}");
     // This machine may have the package.
     let is_installed = ["/usr/local/bin", "/usr/bin"]
         .iter()
@@ -118,7 +117,7 @@ fn a_program_that_clients_do_not_find_or_that_is_another() {
     ] {
         world.script("docker-credential-coffer", endless);
         is_broken(&world, "program", &find(said), replace);
-        assert!(world.coffer(&["doctor"]).run().took.as_millis() < 1500);
+        assert!(world.coffer(&["doctor"]).run().took.as_secs() < 14);
     }
     let copy = world.path("bin/docker-credential-coffer");
     fs::copy(env!("CARGO_BIN_EXE_docker-credential-coffer"), &copy).unwrap();

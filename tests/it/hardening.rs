@@ -4,10 +4,8 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::process::Stdio;
-use std::thread;
-use std::time::Duration;
 
-use crate::support::{World, chmod, login};
+use crate::support::{World, chmod, login, wait_until};
 
 #[test]
 fn a_waiting_process_shows_no_secret() {
@@ -17,11 +15,12 @@ fn a_waiting_process_shows_no_secret() {
     let mut input = child.stdin.take().unwrap();
     let request = login("ghcr.io", "alice", "hunter2");
     input.write_all(&request.as_bytes()[..request.len() - 4]).unwrap();
-    thread::sleep(Duration::from_millis(300));
     let of = |name: &str| fs::read_to_string(format!("/proc/{}/{name}", child.id())).unwrap();
-    let limits = of("limits");
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    wait_until("a limit of no core at all", || {
+        let limits = of("limits");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        core.split_whitespace().nth(4) == Some("0")
+    });
     for place in ["cmdline", "environ"] {
         assert!(!of(place).contains("hunter2"), "{place}");
     }
@@ -46,10 +45,9 @@ fn a_waiting_process_cannot_be_dumped() {
     command.args(&call[1..]).arg(&program).arg("get").current_dir("/");
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     let input = child.stdin.take().unwrap();
-    thread::sleep(Duration::from_millis(300));
     let of = |name: &str| fs::metadata(format!("/proc/{}/{name}", child.id())).unwrap().uid();
     // Not the directory, which tells the user; what is inside.
-    assert_eq!((of("mem"), of("maps"), of("environ")), (0, 0, 0));
+    wait_until("that its files are root's", || (of("mem"), of("maps"), of("environ")) == (0, 0, 0));
     drop(input);
     child.wait().unwrap();
 }

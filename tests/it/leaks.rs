@@ -6,12 +6,12 @@ use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::support::marker::{MARKER, TOUGH, form_in};
-use crate::support::{World, chmod, login};
+use crate::support::{World, chmod, find_in_time, login, wait_until};
 
 const KUBELET: &str = "\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\",\"kind\":\"CredentialProviderRequest\"";
 
@@ -225,20 +225,14 @@ fn a_process_that_is_killed_leaves_no_core() {
                 let core = limits.lines().find(|line| line.starts_with("Max core file size"));
                 core.is_some_and(|core| core.split_whitespace().nth(5) == Some("0"))
             };
-            let end = Instant::now() + Duration::from_secs(20);
-            while !is_hardened() || is_whole && !world.home().join("limit").exists() {
-                assert!(Instant::now() < end, "{call} does not start");
-                thread::sleep(Duration::from_millis(5));
-            }
+            let waits_for_helper = || !is_whole || world.home().join("limit").exists();
+            wait_until(call, || is_hardened() && waits_for_helper());
             // Rust's own handler of SEGV takes the first for an overflow of the stack, in each of the two programs; the next ends it.
-            let status = loop {
-                if let Some(status) = child.try_wait().unwrap() {
-                    break status;
-                }
-                assert!(Instant::now() < end, "{call} does not end");
+            let status = find_in_time("its end", || {
                 world.call("kill", &["-s", signal, &child.id().to_string()]).run();
                 thread::sleep(Duration::from_millis(100));
-            };
+                child.try_wait().unwrap()
+            });
             assert!(status.signal() == Some(if signal == "SEGV" { 11 } else { 6 }), "{call} {signal}: {status:?}");
             assert!(!status.core_dumped(), "{call} {signal}: {status:?}");
             drop(rest);

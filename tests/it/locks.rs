@@ -2,11 +2,10 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Aws, World};
+use crate::support::{Aws, World, wait_until};
 
 const ECR: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 
@@ -23,9 +22,10 @@ fn held() -> (World, File) {
 fn until_wait(world: &World, count: usize) {
     let inode = fs::metadata(world.store().join("lock")).unwrap().ino();
     let is_waiter = |line: &str| line.contains("->") && line.contains(&format!(":{inode} "));
-    while fs::read_to_string(Path::new("/proc/locks")).unwrap().lines().filter(|line| is_waiter(line)).count() < count {
-        thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("a process that waits", || {
+        let locks = fs::read_to_string("/proc/locks").unwrap();
+        locks.lines().filter(|line| is_waiter(line)).count() >= count
+    });
 }
 
 /// The second found neither the login nor its directory, and could not sync that.

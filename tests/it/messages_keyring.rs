@@ -44,15 +44,11 @@ fn out_of_reach() {
 #[test]
 fn without_a_collection() {
     let mut world = world("store = \"keyring\"\n");
-    let _bus = Bus::empty(&mut world);
+    let bus = Bus::empty(&mut world);
     let mut command = world.command("gnome-keyring-daemon");
     command.args(["--foreground", "--components=secrets"]).stdin(Stdio::null()).stdout(Stdio::null());
     let _keyring = Server::start(&mut command);
-    let owned = ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.GetNameOwner"];
-    let owned = [&owned[..], &["string:org.freedesktop.secrets"]].concat();
-    while world.call("dbus-send", &owned).run().code != Some(0) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    bus.wait_for(&world, "org.freedesktop.secrets");
     world.client_sees(
         world.store_login("ghcr.io", "alice", "x"),
         "the OS keyring cannot be reached: it has no default collection",

@@ -4,13 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use crate::support::{LivedIn, World, held};
+use crate::support::{LivedIn, World, find_in_time, held, wait_until};
 
 const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
 
@@ -21,21 +21,10 @@ const LOGINS: usize = 300;
 fn add(config: &Path, number: usize, write: fn(&Path, &[u8])) {
     // While it is written in place, a reader sees half of it, and Docker would fail.
     let read = || serde_json::from_slice::<Value>(&fs::read(config).unwrap()).ok();
-    let mut document = iter_until(read);
+    let mut document = find_in_time("a whole file", read);
     let entry = json!({ "auth": STANDARD.encode(format!("user:secret-{number}")) });
     document["auths"][format!("n{number}.example")] = entry;
     write(config, document.to_string().as_bytes());
-}
-
-fn iter_until<T>(mut read: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(value) = read() {
-            return value;
-        }
-        assert!(Instant::now() < end, "it did not come");
-        thread::yield_now();
-    }
 }
 
 fn by_rename(config: &Path, bytes: &[u8]) {
@@ -101,14 +90,14 @@ fn what_others_write_around_the_exchange_is_found_again() {
         let outcome = thread::scope(|scope| {
             let running = scope.spawn(|| world.call("strace", &strace).run());
             let says = |word: &str| fs::read_to_string(&config).unwrap().contains(word);
-            until(|| world.files(&world.home().join(".docker")).len() > 1);
+            wait_until("the new file", || world.files(&world.home().join(".docker")).len() > 1);
             // It looks once more before the exchange.
             thread::sleep(Duration::from_millis(200));
             add(&config, 1, by_rename);
-            until(|| says("credsStore"));
+            wait_until("the exchange", || says("credsStore"));
             let mut ours: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
             if !is_early {
-                until(|| !says("credsStore"));
+                wait_until("the exchange back", || !says("credsStore"));
             }
             ours["auths"]["n2.example"] = json!({ "auth": "dTpw" });
             by_rename(&config, ours.to_string().as_bytes());
@@ -120,10 +109,6 @@ fn what_others_write_around_the_exchange_is_found_again() {
         assert_eq!(held, ["a.example", "n1.example", "n2.example"], "early: {is_early}");
         assert_eq!(world.files(&world.home().join(".docker")), ["config.json"]);
     }
-}
-
-fn until(is_so: impl Fn() -> bool) {
-    iter_until(|| is_so().then_some(()));
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use crate::support::{World, login};
+use crate::support::{IN_TIME, World, login};
 
 #[test]
 fn wrong_calls_are_refused_as_peers_refuse_them() {
@@ -160,7 +160,7 @@ fn an_input_that_never_ends_costs_no_more_than_its_time() {
     let mut child = child.spawn().unwrap();
     let input = child.stdin.take().unwrap();
     let status = child.wait().unwrap();
-    assert!(started.elapsed() < Duration::from_secs(20) && status.code() == Some(1), "{status:?}");
+    assert!(started.elapsed() < IN_TIME && status.code() == Some(1), "{status:?}");
     let said = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
     assert_eq!(said, "gave up after 19 s of waiting for the end of standard input\n");
     drop(input);

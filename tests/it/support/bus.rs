@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 use super::World;
+use super::patience::wait_until;
 use super::server::Server;
 
 /// Nothing is started on demand: what is not there is absent.
@@ -55,16 +56,10 @@ impl Bus {
         let mut keyring = Server::start(command.stdin(Stdio::piped()).stdout(Stdio::null()));
         keyring.0.stdin.take().unwrap().write_all(b"the keyring's password").unwrap();
         self.keyring = Some(keyring);
-        for _ in 0..100 {
-            let property = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
-            if secrets(world, "/aliases/default", "org.freedesktop.DBus.Properties.Get", &property)
-                .contains("boolean false")
-            {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        panic!("gnome-keyring did not come up");
+        let locked = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
+        wait_until("an unlocked gnome-keyring", || {
+            secrets(world, "/aliases/default", "org.freedesktop.DBus.Properties.Get", &locked).contains("boolean false")
+        });
     }
 
     /// Ends gnome-keyring, as a logout does.
@@ -77,12 +72,16 @@ impl Bus {
         let mut command = world.command("dbus-test-tool");
         command.args(["black-hole", "--session", &format!("--name={name}")]);
         let server = Server::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-        let owned =
-            ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", "org.freedesktop.DBus.GetNameOwner"];
-        while world.call("dbus-send", &[&owned[..], &[&format!("string:{name}")]].concat()).run().code != Some(0) {
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        self.wait_for(world, name);
         server
+    }
+
+    /// Waits until somebody has a name on the bus.
+    pub fn wait_for(&self, world: &World, name: &str) {
+        let name = format!("string:{name}");
+        let method = "org.freedesktop.DBus.GetNameOwner";
+        let call = ["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/", method, &name];
+        wait_until(&name, || world.call("dbus-send", &call).run().code == Some(0));
     }
 
     /// Locks the login collection.

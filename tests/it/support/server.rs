@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+
+use super::patience::wait_until;
 
 /// A child process that does not outlive its owner.
 pub struct Server(pub Child);
@@ -18,11 +18,7 @@ impl Server {
     pub fn listening(mut command: Command, port: u16) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let server = Self::start(&mut command);
-        let end = Instant::now() + Duration::from_secs(30);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            assert!(Instant::now() < end, "{command:?} does not listen on {port}");
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_until(&format!("{command:?} on {port}"), || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
         server
     }
 }
