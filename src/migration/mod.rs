@@ -25,6 +25,7 @@ mod facts;
 mod helpers;
 mod import;
 mod plan;
+mod planner;
 mod report;
 mod undo;
 
