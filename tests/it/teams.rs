@@ -7,7 +7,7 @@ use crate::support::World;
 use crate::support::keys::keygen;
 
 fn git(world: &World, directory: &Path, arguments: &[&str]) -> String {
-    let identity = ["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "init.defaultBranch=main"];
+    let identity = ["-c", "user.name=x", "-c", "user.email=x@example.com"];
     let place = ["-C", directory.to_str().unwrap()];
     world.call("git", &[&identity[..], &place, arguments].concat()).run().ok()
 }
@@ -24,11 +24,11 @@ fn push(world: &World) {
 fn two_people_share_a_store_through_git() {
     let (alice, bob) = (World::new(), World::new());
     let shared = alice.path("shared.git");
-    git(&alice, &alice.home(), &["init", "-q", "--bare", shared.to_str().unwrap()]);
+    git(&alice, &alice.home(), &["init", "-q", "--bare", "-b", "main", shared.to_str().unwrap()]);
 
     alice.store_login("ghcr.io", "team", "one").silent();
     let store = alice.store().join("store");
-    git(&alice, &store, &["init", "-q"]);
+    git(&alice, &store, &["init", "-q", "-b", "main"]);
     git(&alice, &store, &["remote", "add", "origin", shared.to_str().unwrap()]);
     push(&alice);
 
