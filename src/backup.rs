@@ -11,6 +11,8 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
@@ -23,6 +25,9 @@ use crate::store::layout;
 
 /// Marks a copy that is not to be put back: what stood there before an older one was, or beside it.
 const UNDONE: &str = "-undone";
+
+/// How a copy's name tells when it was made.
+const MOMENT: &str = "%Y%m%dt%H%M%Sz";
 
 /// Why a copy is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,16 +110,20 @@ fn is_copy(name: &str) -> bool {
     name.strip_suffix(".age").is_some_and(|stem| !stem.ends_with(UNDONE))
 }
 
-/// A name for this moment. Of two in one second, the later one waits for the next.
+/// A name for this moment, or for the one after the newest copy, should the clock have gone back since.
 fn free_name(directory: &Path, reason: Reason) -> Result<PathBuf> {
     let mark = if reason == Reason::Scrubbed { "" } else { UNDONE };
-    let mut seconds = Timestamp::now().as_second();
-    loop {
-        let moment = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
-        let path = directory.join(format!("{}{mark}.age", moment.strftime("%Y%m%dt%H%M%Sz")));
-        if !files::exists(&path)? {
-            return Ok(path);
-        }
-        seconds += 1;
-    }
+    let names = files::entries(directory)?;
+    let newest = names.iter().filter_map(|entry| moment(entry.file_name().to_str()?)).max();
+    let now = Timestamp::now().as_second();
+    let seconds = newest.map_or(now, |newest| now.max(newest.saturating_add(1)));
+    let moment = Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH);
+    Ok(directory.join(format!("{}{mark}.age", moment.strftime(MOMENT))))
+}
+
+/// The second that a copy's name tells, counted from 1970.
+fn moment(name: &str) -> Option<i64> {
+    let stem = name.strip_suffix(".age")?;
+    let moment = DateTime::strptime(MOMENT, stem.strip_suffix(UNDONE).unwrap_or(stem)).ok()?;
+    Some(moment.to_zoned(TimeZone::UTC).ok()?.timestamp().as_second())
 }

@@ -8,6 +8,7 @@
 //! process (a prompt, a terminal without its echo) is cleaned up first: see [`if_time_is_up`].
 
 use std::process;
+use std::sync::mpsc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +17,9 @@ use crate::error::Error;
 
 /// How long a protocol action may take.
 pub const LIMIT: Duration = Duration::from_secs(19);
+
+/// How long it may take to say that time is up.
+const TIME_TO_SAY_SO: Duration = Duration::from_millis(500);
 
 struct State {
     waiting_for: &'static str,
@@ -32,19 +36,26 @@ fn state() -> MutexGuard<'static, State> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Starts the clock. When `limit` is over, `give_up` is called with the error to report, and the process
+/// Starts the clock. When [`LIMIT`] is over, `give_up` is called with the error to report, and the process
 /// exits with 1. An answer that was begun is not talked over: then the process only ends.
-pub fn start(limit: Duration, give_up: fn(&Error)) {
-    state().end = Some(Instant::now() + limit);
+pub fn start(give_up: fn(&Error)) {
+    state().end = Some(Instant::now() + LIMIT);
     let watch = move || {
-        thread::sleep(limit);
+        thread::sleep(LIMIT);
         let mut state = state();
         for (_, clean_up) in state.clean_up.drain(..).rev() {
             clean_up();
         }
         if !state.answering {
-            // Of a call that was handed over, the client has waited for the other program too.
-            give_up(&Error::TimedOut { seconds: LIMIT.as_secs(), what: state.waiting_for });
+            let error = Error::TimedOut { seconds: LIMIT.as_secs(), what: state.waiting_for };
+            let (said, is_said) = mpsc::channel();
+            // Nobody may read what it says, and then saying it does not end either.
+            let say_so = move || {
+                give_up(&error);
+                said.send(())
+            };
+            let _ = thread::Builder::new().spawn(say_so);
+            let _ = is_said.recv_timeout(TIME_TO_SAY_SO);
         }
         process::exit(1);
     };

@@ -104,6 +104,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// A link to what is not there, such as a volume that is not mounted. What lies behind it is not missing.
+    #[error("{} is a link to what is not there", .0.display())]
+    LeadsNowhere(PathBuf),
     /// A list of recipients that cannot be read as one; says why.
     #[error("{} {problem}", path.display())]
     BadList {
@@ -187,6 +190,9 @@ pub enum Error {
     /// A plugin of age is not there.
     #[error("age-plugin-{0} is not installed")]
     NoPlugin(String),
+    /// A plugin of age lies in a directory of the PATH that is relative.
+    #[error("age-plugin-{0} lies in the current directory, or in another that the PATH does not name in full")]
+    ShadowedPlugin(String),
     /// A plugin of age failed; its own words.
     #[error("an age plugin failed: {0}")]
     Plugin(String),
@@ -259,14 +265,6 @@ pub enum Error {
         /// What to do.
         cure: String,
     },
-    /// One of the two programs does not find the other, or cannot start it.
-    #[error("{}: {problem}", path.display())]
-    Program {
-        /// Where it should be.
-        path: PathBuf,
-        /// What the system said.
-        problem: String,
-    },
     /// A fault of this program.
     #[error("internal error at {0}")]
     Internal(String),
@@ -304,6 +302,7 @@ impl Error {
             Self::BadFile { path, .. } => {
                 format!("restore {} from a backup, or move it away; a login that it held is made again with docker login", path.display())
             }
+            Self::LeadsNowhere(_) => "mount, or make, what it leads to".into(),
             Self::BadAuthFile { .. } => "mend it there; nothing was changed".into(),
             Self::Busy(path) => format!("try again; if it persists, find the process: fuser {}", path.display()),
             Self::NotKept(_) => "no file was changed; see docker-credential-coffer get with COFFER_LOG=debug".into(),
@@ -329,6 +328,7 @@ impl Error {
                 "try again; without the passphrase, the recovery key opens the store (COFFER_IDENTITY_FILE)".into()
             }
             Self::NoPlugin(name) => format!("install age-plugin-{name} where the PATH finds it"),
+            Self::ShadowedPlugin(_) => "take relative and empty directories out of the PATH".into(),
             Self::Plugin(_) => "see that the token is plugged in, and touch it when it blinks".into(),
             Self::NoKernelKeyring(_) => "call unlock outside of the container, or keep the key in the OS keyring".into(),
             Self::NoKeyring(_) => {
@@ -343,9 +343,6 @@ impl Error {
             Self::Anonymous { .. } => "remove that rule to log in".into(),
             Self::TimedOut { .. } => "find what keeps it from answering, and try again".into(),
             Self::Mint { cure, .. } | Self::Command { cure, .. } => cure.clone(),
-            Self::Program { .. } => {
-                "docker-credential-coffer needs docker-coffer beside it for commands and for Amazon ECR; install both".into()
-            }
             Self::Internal(_) => "please report this, with the line above".into(),
         };
         Some(hint)

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
@@ -146,6 +147,12 @@ fn run(name: &HelperName, action: &str, input: &[u8]) -> Result<Answer> {
         .spawn()
         .map_err(|error| failed(name, &format!("it cannot be started: {error}")))?;
     let started = Instant::now();
+    // It may be the second that is waited for, with less time than one has.
+    let _clean_up = Pid::from_raw(child.id().cast_signed()).map(|id| {
+        deadline::if_time_is_up(move || {
+            let _ = kill_process(id, Signal::KILL);
+        })
+    });
     let output = converse(&mut child, input);
     if output.as_ref().is_some_and(|output| output.len() == MAX_ANSWER) {
         // It would wait to be read, and be waited for.

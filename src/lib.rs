@@ -1,6 +1,6 @@
 //! Coffer, a Docker credential helper: keeps registry logins encrypted, and mints tokens for Amazon ECR.
 //!
-//! The library is what the two programs are made of; `docs/architecture.md` is its map. Readers and writers are passed in;
+//! The library is what the program is made of; `docs/architecture.md` is its map. Readers and writers are passed in;
 //! only [`process`], [`trace`], and the commands where they talk with a person, touch standard streams.
 
 pub mod auth_files;
@@ -16,7 +16,6 @@ pub mod files;
 pub mod foreign_file;
 #[cfg(fuzzing)]
 pub mod fuzzing;
-pub mod hand_over;
 pub mod helper;
 pub mod key;
 pub mod migration;

@@ -1,25 +1,41 @@
-//! `docker-credential-coffer`, which clients call: answers from the store, and hands everything else over.
+//! `docker-credential-coffer`: what clients call, the commands for people, and the plugin of the docker CLI.
 
-use std::process::{ExitCode, Stdio};
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
 
-use coffer::ecr::{Registry, Token};
-use coffer::error::Result;
-use coffer::hand_over::{self, Call};
-use coffer::process;
-use coffer::protocol::{Action, Request};
-use coffer::settings::Settings;
+use coffer::commands::{self, Arguments, plugin};
+use coffer::error::one_line;
+use coffer::process::{self, PROGRAM};
+use coffer::protocol::Action;
 
 fn main() -> ExitCode {
     process::harden();
-    let call = Call::read();
-    match Action::from_arguments(&call.arguments) {
-        Some(action) => process::protocol(action, call.limit, ask),
-        None => process::fail(&call.hand_over(Stdio::inherit())),
+    let mut all = env::args_os();
+    let name = all.next().unwrap_or_default();
+    let arguments: Vec<OsString> = all.collect();
+    if plugin::is_called_by(&name) {
+        return match plugin::Call::read(&arguments) {
+            plugin::Call::Metadata(metadata) => print(&metadata),
+            plugin::Call::Command(arguments) => command(&arguments),
+        };
+    }
+    if let Some(action) = Action::from_arguments(&arguments) {
+        return process::protocol(action);
+    }
+    match arguments.as_slice() {
+        [verb, ..] if commands::knows(verb) => command(&Arguments::read(&arguments)),
+        [action] => process::refuse(&format!("{PROGRAM}: unknown action: {}", one_line(&action.to_string_lossy()))),
+        _ => process::refuse(&format!("Usage: {PROGRAM} <store|get|erase|list|version>")),
     }
 }
 
-/// AWS is asked by the program that has its SDK, which then answers the whole request.
-fn ask(request: &Request, _: &Registry, _: &Settings) -> Result<Token> {
-    let input = hand_over::input(request.server())?;
-    Err(Call::read().hand_over(input))
+fn command(arguments: &Arguments) -> ExitCode {
+    process::told(arguments.run(&mut io::stdout().lock()))
+}
+
+fn print(line: &str) -> ExitCode {
+    let _ = writeln!(io::stdout(), "{line}");
+    ExitCode::SUCCESS
 }

@@ -1,18 +1,16 @@
-//! The process: hardening, standard streams, exit codes; the same for both programs.
+//! The process: its name, hardening, standard streams, exit codes.
 
 use std::io::{self, Write};
 use std::panic;
 use std::process::{self, ExitCode};
-use std::time::Duration;
 
 use crate::deadline;
-use crate::ecr::{Registry, Token};
 use crate::error::{Error, Result, one_line};
 use crate::protocol::{Action, Answer, Request};
 use crate::settings::Settings;
 
-/// How a program comes by a new token of ECR for a request.
-pub type Ask = fn(&Request, &Registry, &Settings) -> Result<Token>;
+/// The program's name, which clients make of `coffer`.
+pub const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// Keeps secrets out of core dumps and away from debuggers, and a panic from printing more than its place.
 pub fn harden() {
@@ -31,14 +29,16 @@ pub fn harden() {
 }
 
 /// One call of Docker's protocol, within its time.
-pub fn protocol(action: Action, limit: Duration, ask: Ask) -> ExitCode {
-    deadline::start(limit, report);
-    let answer = Request::read(action, &mut io::stdin().lock())
-        .and_then(|request| request.answer(Settings::load, &|registry, settings| ask(&request, registry, settings)));
+pub fn protocol(action: Action) -> ExitCode {
+    deadline::start(report);
+    let answer = Request::read(action, &mut io::stdin().lock()).and_then(|request| request.answer(Settings::load));
     deadline::answering();
     match answer.and_then(|answer| write(&answer)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&error),
+        Err(error) => {
+            report(&error);
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -52,14 +52,8 @@ fn write(answer: &Answer) -> Result<()> {
     Ok(())
 }
 
-/// The protocol's way to fail: exit 1.
-pub fn fail(error: &Error) -> ExitCode {
-    report(error);
-    ExitCode::FAILURE
-}
-
-/// The line on standard output, which clients quote; again, with the cure, on standard error. A miss is no failure to
-/// a person, so it is said to the client alone.
+/// The protocol's way to fail: the line on standard output, which clients quote; again, with the cure, on standard error.
+/// A miss is no failure to a person, so it is said to the client alone.
 fn report(error: &Error) {
     let message = one_line(&error.to_string());
     // Whoever closed it does not want to know.

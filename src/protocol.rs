@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 
 use crate::credential::{Credential, Found, Login, read_wiped};
 use crate::deadline;
-use crate::ecr::Ask;
 use crate::error::{Error, Result};
 use crate::routes;
 use crate::settings::Settings;
@@ -91,20 +90,11 @@ impl Request {
         }
     }
 
-    /// The server that it is about; empty if it is about none.
-    pub fn server(&self) -> &str {
-        match self {
-            Self::Get(server) | Self::Store(server, _) | Self::Erase(server) => server,
-            Self::List | Self::Version => "",
-        }
-    }
-
-    /// Does what was asked; `ask` gets new tokens of ECR. The settings are loaded only now, and not for `version`.
-    pub fn answer(&self, settings: impl FnOnce() -> Result<Settings>, ask: &Ask) -> Result<Answer> {
+    /// Does what was asked. The settings are loaded only now, and not for `version`.
+    pub fn answer(&self, settings: impl FnOnce() -> Result<Settings>) -> Result<Answer> {
         match self {
             Self::Get(server) => {
-                let found = routes::get(&settings()?, server, ask)?;
-                let Found { credential, warning, .. } = found.ok_or(Error::NotFound)?;
+                let Found { credential, warning, .. } = routes::get(&settings()?, server)?.ok_or(Error::NotFound)?;
                 let output = Login::to_json(server, &credential);
                 let older = |error| format!("answered with an older token: {error}");
                 Ok(Answer { output, warnings: warning.map(older).into_iter().collect() })

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::credential::{Credential, Found};
-use crate::ecr::{self, Ask, Registry};
+use crate::ecr::{self, Registry};
 use crate::ecr_host::EcrHost;
 use crate::error::{Error, Result};
 use crate::helper;
@@ -82,13 +82,13 @@ fn open(settings: &Settings, shelf: Shelf, may_prompt: bool) -> Box<dyn Store + 
     }
 }
 
-/// The credential for a server, in the client's own spelling; `None` if there is none. `ask` gets new tokens of ECR.
-pub fn get(settings: &Settings, request: &str, ask: &Ask) -> Result<Option<Found>> {
+/// The credential for a server, in the client's own spelling; `None` if there is none.
+pub fn get(settings: &Settings, request: &str) -> Result<Option<Found>> {
     let server: ServerKey = request.parse()?;
     let route = route(settings, &server);
     match route.source {
         Source::Store => Ok(stored(&*store(settings), &server)?.map(Found::from)),
-        Source::Ecr(host) => minted(settings, &ecr_registry(settings, &server, host, route.rule), ask),
+        Source::Ecr(host) => minted(settings, &ecr_registry(settings, &server, host, route.rule)),
         Source::Helper(name) => Ok(helper::get(name, request)?.map(Found::from)),
         Source::Anonymous(Anonymous::Miss) => Ok(None),
         Source::Anonymous(Anonymous::Empty) => Ok(Some(Credential::empty().into())),
@@ -105,8 +105,8 @@ fn stored(store: &dyn Store, server: &ServerKey) -> Result<Option<Credential>> {
     Ok(None)
 }
 
-fn minted(settings: &Settings, registry: &Registry, ask: &Ask) -> Result<Option<Found>> {
-    match registry.token(settings, ask) {
+fn minted(settings: &Settings, registry: &Registry) -> Result<Option<Found>> {
+    match registry.token(settings) {
         Ok(found) => Ok(Some(found)),
         // What is public can be pulled without a token, and must not fail for want of one.
         Err(error) if registry.host.is_public() => {
@@ -183,7 +183,8 @@ pub fn list(settings: &Settings) -> Result<(BTreeMap<String, String>, Vec<Error>
         .into_iter()
         .filter(|(server, _)| server.is_registry() && is_source(server, |source| matches!(source, Source::Store)))
         .map(|(server, held)| (server, held.username));
-    let from_ecr = ecr::with_token(&*tokens(settings))
+    let kept = if ecr::may_keep(settings) { ecr::with_token(&*tokens(settings)) } else { Vec::new() };
+    let from_ecr = kept
         .into_iter()
         .filter(|server| is_source(server, |source| matches!(source, Source::Ecr(_))))
         .map(|server| (server, "AWS".into()));

@@ -15,6 +15,14 @@ pub fn find(name: &str) -> Option<PathBuf> {
     directories().into_iter().map(|directory| directory.join(name)).find(|path| is_program(path))
 }
 
+/// Whether a relative directory of the PATH comes before the program that a name stands for. Whoever searches the PATH as the
+/// system does would find somebody else's there.
+pub fn is_shadowed(name: &str) -> bool {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let first = env::split_paths(&path).map(|directory| directory.join(name)).find(|path| is_program(path));
+    first != find(name)
+}
+
 /// Whether a file can be run.
 pub fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)

@@ -5,7 +5,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::Client;
+use super::document::Document;
+use super::{Client, token_cache};
 use crate::error::Result;
 use crate::files;
 use crate::foreign_file;
@@ -62,10 +63,13 @@ impl Location {
             ".dockercfg" => Client::Dockercfg,
             ".dockerconfigjson" => Client::Kubelet,
             "ecs.config" | "ecs.config.json" => Client::Ecs,
-            "cache.json" => Client::EcrLogin,
+            "cache.json" if looks(path, |document| token_cache::findings(document).is_some()) => Client::EcrLogin,
             "config.json" if ends_with_directory(path, ".regctl") => Client::Regctl,
             "config.json" if ends_with_directory(path, "kubelet") => Client::Kubelet,
-            _ if is_kubernetes(path) => Client::Kubelet,
+            // A Secret, which no client reads as a configuration.
+            _ if looks(path, |document| document.get("kind").is_some() && document.get("auths").is_none()) => {
+                Client::Kubelet
+            }
             _ => Client::Docker,
         };
         Ok(Self::new(path.into(), client))
@@ -76,11 +80,10 @@ fn ends_with_directory(path: &Path, name: &str) -> bool {
     files::parent(path).ends_with(name)
 }
 
-/// Whether a file looks like the JSON of a Secret, which no client reads as a configuration.
-fn is_kubernetes(path: &Path) -> bool {
+/// Whether a file is JSON that looks like something.
+fn looks(path: &Path, like: impl FnOnce(&Document) -> bool) -> bool {
     let document = foreign_file::ForeignFile::read(path).ok();
-    let document = document.and_then(|file| super::Document::parse(file.bytes()?).ok());
-    document.is_some_and(|document| document.get("kind").is_some() && document.get("auths").is_none())
+    document.and_then(|file| Document::parse(file.bytes()?).ok()).as_ref().is_some_and(like)
 }
 
 /// Every place where a client looks, Docker's own first; files that do not exist among them.

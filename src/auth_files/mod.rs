@@ -24,6 +24,7 @@ pub mod locations;
 #[cfg(test)]
 mod properties;
 mod regctl;
+pub mod registries_conf;
 mod token_cache;
 
 use document::{Document, NotJson};
@@ -252,6 +253,7 @@ impl AuthFile {
     /// What can be done with it.
     pub fn treatment(&self) -> Treatment {
         match (self.location.client, &self.shape) {
+            (Client::EcrLogin, Shape::Other(tokens)) if tokens.is_empty() => Treatment::Report,
             (Client::EcrLogin, _) => Treatment::Remove,
             (Client::Dockercfg, Shape::Other(_)) => Treatment::Remove,
             _ if self.location.leftover_of.is_some() => Treatment::Remove,
@@ -322,7 +324,10 @@ fn shape(location: &Location, bytes: &[u8]) -> Result<Shape> {
         },
         Client::Kubelet => Shape::Other(kubernetes::findings(&parsed()?)),
         Client::Regctl => Shape::Other(regctl::findings(&parsed()?)),
-        Client::EcrLogin => Shape::Other(token_cache::findings(&parsed()?)),
+        Client::EcrLogin => Shape::Other(token_cache::findings(&parsed()?).ok_or_else(|| Error::BadAuthFile {
+            path: location.path.clone(),
+            problem: "is not a cache of docker-credential-ecr-login".into(),
+        })?),
         Client::Ecs => Shape::Other(ecs::findings(bytes).map_err(not_json)?),
     })
 }

@@ -8,7 +8,7 @@ use clap_mangen::Man;
 
 use super::examples;
 use crate::error::{Error, Result};
-use crate::hand_over::HELPER;
+use crate::process::PROGRAM;
 
 /// Print completions for a shell.
 #[derive(Debug, clap::Args)]
@@ -29,7 +29,7 @@ pub struct ManArguments {}
 
 pub(super) fn run(arguments: &Arguments, out: &mut dyn Write) -> Result<()> {
     let mut text = Vec::new();
-    clap_complete::generate(arguments.shell, &mut super::Arguments::command(), HELPER, &mut text);
+    clap_complete::generate(arguments.shell, &mut super::Arguments::command(), PROGRAM, &mut text);
     write(out, &text)
 }
 
@@ -50,7 +50,7 @@ fn render(text: &mut Vec<u8>) -> io::Result<()> {
     page.render_synopsis_section(text)?;
     page.render_description_section(text)?;
     for command in whole.get_subcommands().filter(|command| command.get_name() != "help") {
-        let name = format!("{HELPER} {}", command.get_name());
+        let name = format!("{PROGRAM} {}", command.get_name());
         let page = Man::new(command.clone().bin_name(name));
         let mut section = Vec::new();
         page.render_synopsis_section(&mut section)?;

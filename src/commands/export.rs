@@ -88,12 +88,12 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
 fn find(settings: &Settings, request: &str) -> Result<Exported> {
     let request = request.trim().to_owned();
     let server: ServerKey = request.parse()?;
-    let found = routes::get(settings, &request, &|registry, settings| registry.new_token(settings))?
-        .filter(|found| !found.credential.is_empty())
-        .ok_or_else(|| Error::Command {
+    let found = routes::get(settings, &request)?.filter(|found| !found.credential.is_empty()).ok_or_else(|| {
+        Error::Command {
             message: format!("nothing is held for {server}"),
             cure: format!("docker login to it, or see docker-credential-coffer explain {server}"),
-        })?;
+        }
+    })?;
     if let Some(warning) = found.warning {
         tell(format_args!("an older token is printed: {warning}"));
     }

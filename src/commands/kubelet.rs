@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use super::tell;
 use crate::credential::{IDENTITY_TOKEN, read_wiped};
+use crate::deadline;
 use crate::error::{Error, Result};
 use crate::routes;
 use crate::settings::Settings;
@@ -61,10 +62,15 @@ struct Auth<'a> {
 }
 
 pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
+    // The kubelet ends what takes a minute, and says nothing of why.
+    deadline::start(|error| {
+        tell(error);
+        tell(format_args!("hint: {}", error.hint().unwrap_or_default()));
+    });
     let bytes = read_wiped(&mut io::stdin().lock(), MAX_REQUEST)
         .map_err(|source| Error::Stdio { action: "read standard input", source })?;
     let image = image(&bytes)?;
-    let found = routes::get(settings, &image.repository, &|registry, settings| registry.new_token(settings))?;
+    let found = routes::get(settings, &image.repository)?;
     let mut response = Response {
         api_version: API_VERSION,
         kind: "CredentialProviderResponse",
@@ -97,6 +103,7 @@ pub(super) fn run(settings: &Settings, out: &mut dyn Write) -> Result<()> {
     }
     let mut text = Zeroizing::new(serde_json::to_vec(&response).map_err(|_| Error::Internal("kubelet".into()))?);
     text.push(b'\n');
+    deadline::answering();
     out.write_all(&text).map_err(Error::output)
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::{confirmed, examples, tell, write_json};
 use crate::error::{Error, Result};
-use crate::hand_over::HELPER;
 use crate::migration::{self, Plan, Report, Scope};
+use crate::process::PROGRAM;
 use crate::rule::HelperName;
 use crate::search_path;
 use crate::settings::Settings;
@@ -73,11 +73,11 @@ pub(super) fn run(arguments: &Arguments, settings: &Settings, out: &mut dyn Writ
 
 /// Whether clients would find this program. A file that named it otherwise would name nothing.
 fn on_path() -> Result<()> {
-    match search_path::find(HELPER) {
+    match search_path::find(PROGRAM) {
         Some(_) => Ok(()),
         None => Err(Error::Command {
-            message: format!("{HELPER} is not on the PATH, where clients look for it; nothing was done"),
-            cure: format!("{HELPER} setup puts it there"),
+            message: format!("{PROGRAM} is not on the PATH, where clients look for it; nothing was done"),
+            cure: format!("{PROGRAM} setup puts it there"),
         }),
     }
 }

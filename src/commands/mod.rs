@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Error, Result, one_line};
-use crate::hand_over::HELPER;
+use crate::process::PROGRAM;
 use crate::settings::Settings;
 
 mod audit;
@@ -79,7 +79,7 @@ pub fn knows(argument: &OsStr) -> bool {
 impl Arguments {
     /// Reads what stands after the program's name. Wrong usage exits with 2, `--help` with 0.
     pub fn read(arguments: &[OsString]) -> Self {
-        let all = [OsStr::new(HELPER)].into_iter().chain(arguments.iter().map(OsString::as_os_str));
+        let all = [OsStr::new(PROGRAM)].into_iter().chain(arguments.iter().map(OsString::as_os_str));
         Self::try_parse_from(all).unwrap_or_else(|error| exit(error))
     }
 
@@ -108,19 +108,25 @@ impl Arguments {
     }
 }
 
-/// Ends the process as clap does. A surplus argument is not repeated: somebody may have taken its place for a passphrase's.
+/// Ends the process as clap does. What stands where no argument or no value belongs is not repeated: somebody may have taken its
+/// place for a passphrase's.
 fn exit(mut error: clap::Error) -> ! {
     let is_option = |value: &ContextValue| matches!(value, ContextValue::String(text) if text.starts_with('-'));
     let surplus = error.get(ContextKind::InvalidArg).filter(|value| !is_option(value));
     if error.kind() == ErrorKind::UnknownArgument && surplus.is_some() {
         error.insert(ContextKind::InvalidArg, ContextValue::String("***".into()));
     }
+    let is_assignment = |value: &ContextValue| matches!(value, ContextValue::String(text) if text.contains('='));
+    let value = error.get(ContextKind::InvalidValue);
+    if error.kind() == ErrorKind::TooManyValues || value.is_some_and(is_assignment) {
+        error.insert(ContextKind::InvalidValue, ContextValue::String("***".into()));
+    }
     error.exit()
 }
 
 /// The end of a command's help: what one would call, without the program's name. What it is piped to stands on a line of its own.
 fn examples(calls: &[&str]) -> String {
-    let calls: String = calls.iter().map(|call| format!("\n  {HELPER} {call}")).collect();
+    let calls: String = calls.iter().map(|call| format!("\n  {PROGRAM} {call}")).collect();
     format!("Examples:{calls}")
 }
 

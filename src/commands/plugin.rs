@@ -2,14 +2,18 @@
 //!
 //! The CLI asks every plugin what it is, and calls it with the name of its command first (docker/cli, `cli-plugins`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches};
 use serde_json::json;
 
 use super::{Arguments, exit};
-use crate::hand_over::{COMMANDS, HELPER};
+use crate::process::PROGRAM;
+
+/// The name by which the CLI finds it.
+pub const PLUGIN: &str = "docker-coffer";
 
 /// The command that it adds.
 const COMMAND: &str = "coffer";
@@ -23,6 +27,11 @@ const METADATA: &str = "docker-cli-plugin-metadata";
 /// The CLI's options that take a value (docker/cli, `cli/flags`), which may stand before the command.
 const VALUED: [&str; 9] =
     ["-c", "--context", "-H", "--host", "-l", "--log-level", "--tlscacert", "--tlscert", "--tlskey"];
+
+/// Whether a program's name, of a link to it as well, is the plugin's.
+pub fn is_called_by(name: &OsStr) -> bool {
+    Path::new(name).file_name().is_some_and(|name| name == PLUGIN)
+}
 
 /// What the CLI wants.
 #[derive(Debug)]
@@ -42,7 +51,7 @@ impl Call {
         let mut command = with_own_examples(Arguments::command()).bin_name(BY_PLUGIN);
         let mut arguments =
             own(arguments).unwrap_or_else(|message| command.error(ErrorKind::UnknownArgument, message).exit());
-        arguments.insert(0, COMMANDS.into());
+        arguments.insert(0, PLUGIN.into());
         let matches = command.try_get_matches_from(arguments);
         let arguments = matches.and_then(|matches| Arguments::from_arg_matches(&matches));
         Self::Command(arguments.unwrap_or_else(|error| exit(error)))
@@ -53,7 +62,7 @@ impl Call {
 fn with_own_examples(command: clap::Command) -> clap::Command {
     let command = command.mut_subcommands(with_own_examples);
     let Some(help) = command.get_after_help().map(ToString::to_string) else { return command };
-    command.after_help(help.replace(&format!("\n  {HELPER} "), &format!("\n  {BY_PLUGIN} ")))
+    command.after_help(help.replace(&format!("\n  {PROGRAM} "), &format!("\n  {BY_PLUGIN} ")))
 }
 
 /// The arguments without those that are the docker CLI's own: it passes on its whole command line.

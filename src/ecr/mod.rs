@@ -29,12 +29,8 @@ mod who;
 
 pub use fingerprint::fingerprint;
 pub use mint::{begin_session, check, mfa_device};
-use token::Label;
-pub use token::Token;
+use token::{Label, Token};
 pub use who::profile;
-
-/// How a registry comes by a new token: [`Registry::new_token`], or by another program that has it.
-pub type Ask<'a> = dyn Fn(&Registry, &Settings) -> Result<Token> + 'a;
 
 /// What a token is asked for, and where tokens and logins are kept.
 pub struct Registry<'a> {
@@ -56,11 +52,11 @@ pub struct Registry<'a> {
 
 impl Registry<'_> {
     /// A token: a kept one in the first half of its life, else a new one, else whatever is still valid.
-    pub fn token(&self, settings: &Settings, ask: &Ask) -> Result<Found> {
+    pub fn token(&self, settings: &Settings) -> Result<Found> {
         if let Some(kept) = self.fresh() {
             return Ok(kept.into());
         }
-        let error = match ask(self, settings) {
+        let error = match self.new_token(settings) {
             Ok(token) => return Ok(token.into()),
             Err(error) => error,
         };
@@ -71,7 +67,7 @@ impl Registry<'_> {
     }
 
     /// Of several processes that need a new token, one asks AWS, and the others take what it kept.
-    pub fn new_token(&self, settings: &Settings) -> Result<Token> {
+    fn new_token(&self, settings: &Settings) -> Result<Token> {
         let started = Instant::now();
         let _turn = self.turn(settings)?;
         if let Some(kept) = self.fresh() {

@@ -31,6 +31,7 @@ use super::sso::{self, Standing};
 use crate::ecr_host::EcrHost;
 use crate::rule::Rule;
 use crate::settings::home;
+use crate::trace;
 
 /// How long the instance metadata service has for one answer: it is next door, or it is not there.
 const IMDS_PATIENCE: Duration = Duration::from_secs(1);
@@ -53,7 +54,14 @@ pub async fn sdk_config(
     let identity = mfa::identity(&checked_profiles(rule).await?, rule);
     let region = region(rule, Some(&host.region)).await;
     if let Some(identity) = &identity {
-        match session(identity)? {
+        let session = match session(identity) {
+            Err(problem) if !identity.is_needed => {
+                trace::debug(|| format!("the session of {}: {}", identity.serial, problem.what));
+                None
+            }
+            session => session?,
+        };
+        match session {
             Some(session) => {
                 let config = config(rule, region, Clients::new()?.proxied, session).await;
                 return Ok(identity.assume(config).await);

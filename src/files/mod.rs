@@ -6,7 +6,7 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown, lchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -138,11 +138,18 @@ fn make_directory(path: &Path) -> Result<bool> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(false),
         Err(error) => return Err(Error::file("create", path)(error)),
     }
-    // The umask may have taken even the owner's bits away.
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).map_err(Error::file("set the mode of", path))?;
-    if let Some((user, group)) = adopter(parent(path)) {
-        // Of the link itself, should somebody have put one there meanwhile.
-        lchown(path, Some(user), Some(group)).map_err(Error::file("set the owner of", path))?;
+    let private = fs::Permissions::from_mode(0o700);
+    match adopter(parent(path)) {
+        // The umask may have taken even the owner's bits away.
+        None => fs::set_permissions(path, private).map_err(Error::file("set the mode of", path))?,
+        Some(owner) => {
+            // Not by its name: whoever owns the parent could have put a link in its place.
+            let flags = (OFlags::DIRECTORY | OFlags::NOFOLLOW).bits().cast_signed();
+            let directory = OpenOptions::new().read(true).custom_flags(flags).open(path);
+            let directory = directory.map_err(Error::file("open", path))?;
+            directory.set_permissions(private).map_err(Error::file("set the mode of", path))?;
+            give(&directory, owner).map_err(Error::file("set the owner of", path))?;
+        }
     }
     Ok(true)
 }
@@ -243,10 +250,16 @@ pub fn remove(path: &Path) -> Result<bool> {
 }
 
 /// What a directory holds, by name; nothing if it does not exist. Temporary files are left out.
+///
+/// Fails if a link on the way to it leads nowhere: then it is unknown what it holds.
 pub fn entries(path: &Path) -> Result<Vec<fs::DirEntry>> {
     let found = match fs::read_dir(path) {
         Ok(found) => found,
-        Err(error) if is_absent(&error) => return Ok(Vec::new()),
+        Err(error) if is_absent(&error) => {
+            let leads_nowhere = |way: &&Path| way.is_symlink() && fs::metadata(way).is_err();
+            let link = path.ancestors().find(leads_nowhere);
+            return link.map_or(Ok(Vec::new()), |link| Err(Error::LeadsNowhere(link.into())));
+        }
         Err(error) => return Err(Error::file("read", path)(error)),
     };
     let mut entries = Vec::new();

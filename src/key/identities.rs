@@ -72,18 +72,20 @@ impl Identities {
 
     /// The public halves, as far as the text tells them.
     pub fn recipients(&self) -> Vec<Recipient> {
-        let mut recipients: Vec<Recipient> = self.own.iter().map(Recipient::from).collect();
-        for noted in &self.noted {
-            if !recipients.contains(noted) {
-                recipients.push(noted.clone());
+        let mut recipients: Vec<Recipient> = Vec::new();
+        for recipient in self.own.iter().map(Recipient::from).chain(self.noted.iter().cloned()) {
+            if !recipients.contains(&recipient) {
+                recipients.push(recipient);
             }
         }
         recipients
     }
 
-    /// Whether the text tells every public half.
+    /// Whether the text tells every public half: of each that a plugin holds, in a comment.
     pub fn tells_recipients(&self) -> bool {
-        self.of_plugins.is_empty() || !self.noted.is_empty()
+        let own: Vec<Recipient> = self.own.iter().map(Recipient::from).collect();
+        let of_plugins = self.recipients().iter().filter(|recipient| !own.contains(recipient)).count();
+        of_plugins >= self.of_plugins.len()
     }
 
     /// The plugins that are needed, each once.
@@ -118,6 +120,8 @@ mod tests {
         let read = parse(&text).unwrap();
         assert!(read.recipients() == both.recipients() && read.recipients().len() == 2);
         assert!(read.tells_recipients() && read.plugins().is_empty());
+        // An identity that stands twice is one.
+        assert!(parse(&format!("{text}\n{}", *both.text)).unwrap().recipients() == both.recipients());
     }
 
     #[test]
@@ -130,6 +134,8 @@ mod tests {
         assert_eq!(read.plugins(), ["yubikey"]);
         assert!(read.tells_recipients());
         assert!(!parse(&identity.to_string()).unwrap().tells_recipients());
+        // One comment does not tell of two.
+        assert!(!parse(&format!("{text}{identity}\n")).unwrap().tells_recipients());
     }
 
     #[test]

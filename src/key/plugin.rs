@@ -9,6 +9,7 @@ use age::{Callbacks, plugin};
 use super::prompt;
 use crate::deadline::{self, CleanUp};
 use crate::error::{Error, Result};
+use crate::search_path;
 use crate::trace;
 
 /// The most that is shown of what a plugin says, in characters.
@@ -16,6 +17,14 @@ const MAX_SAID: usize = 300;
 
 /// An identity of a plugin, ready to open files.
 pub type Identity = plugin::IdentityPluginV1<Person>;
+
+/// Fails if age, which looks in relative directories of the PATH too, would not start the plugin that is installed.
+pub fn check(name: &str) -> Result<()> {
+    if search_path::is_shadowed(&format!("age-plugin-{name}")) {
+        return Err(Error::ShadowedPlugin(name.into()));
+    }
+    Ok(())
+}
 
 /// Identities, those of one plugin together. `purpose` is what they are wanted for, `may_prompt` whether somebody may be asked.
 ///
@@ -25,6 +34,7 @@ pub fn identities(identities: &[plugin::Identity], purpose: &str, may_prompt: bo
     names.sort_unstable();
     names.dedup();
     let ready = |name: &str| {
+        check(name)?;
         let person = Person { plugin: name.to_owned(), purpose: purpose.to_owned(), may_prompt };
         plugin::IdentityPluginV1::new(name, identities, person).map_err(|_| Error::NoPlugin(name.into()))
     };

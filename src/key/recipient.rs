@@ -97,6 +97,7 @@ pub fn for_age(recipients: &[Recipient]) -> Result<Vec<Box<dyn age::Recipient>>>
     names.sort_unstable();
     names.dedup();
     for name in names {
+        super::plugin::check(name)?;
         let plugin = plugin::RecipientPluginV1::new(name, &of_plugins, &[], NoCallbacks);
         boxed.push(Box::new(plugin.map_err(|_| Error::NoPlugin(name.into()))?));
     }

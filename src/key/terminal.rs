@@ -38,9 +38,9 @@ impl Modes {
         Some(Self(terminal, modes))
     }
 
-    /// Puts them back.
+    /// Puts them back. What was typed and not read, such as the rest of a passphrase after a key that gave up, is nobody's.
     pub fn restore(&self) {
-        let _ = tcsetattr(self.0.as_fd(), OptionalActions::Now, &self.1);
+        let _ = tcsetattr(self.0.as_fd(), OptionalActions::Flush, &self.1);
     }
 }
 

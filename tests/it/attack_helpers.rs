@@ -6,8 +6,9 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::support::keys::token;
 use crate::support::scripted::{Scripted, gives, lists};
-use crate::support::{World, chmod, login};
+use crate::support::{World, chmod, login, wait_until};
 
 /// Docker itself refuses to run what it finds in a relative directory of the PATH, since Go 1.19.
 #[test]
@@ -28,6 +29,41 @@ fn nothing_is_run_from_the_directory_that_a_client_is_in() {
         world.coffer(&["doctor"]).run();
         assert!(!world.home().join("was-run").exists(), "{path}");
     }
+}
+
+/// age looks for them itself, in the current directory too.
+#[test]
+fn no_plugin_of_age_is_run_from_the_directory_that_a_client_is_in() {
+    let mut world = World::new();
+    let identity = token(&world, "mine");
+    world.store_login("ghcr.io", "alice", "x").silent();
+    world.coffer(&["key", "protect", "--plugin", identity.to_str().unwrap()]).run().ok();
+    let path = world.write("age-plugin-token", "#!/bin/sh\ntouch \"$HOME/was-run\"\n");
+    chmod(&path, 0o755);
+    let hint = "take relative and empty directories out of the PATH";
+    let message = "age-plugin-token lies in the current directory, or in another that the PATH does not name in full";
+    let directories = world.variable("PATH");
+    for path in [".:PATH", ":PATH", "./:../home:PATH"] {
+        world.set("PATH", &path.replace("PATH", &directories));
+        world.client_sees(world.get("ghcr.io"), message, hint);
+        world.client_sees(world.store_login("quay.io", "alice", "x"), message, hint);
+        assert!(!world.home().join("was-run").exists(), "{path}");
+    }
+    // Behind the one that is installed, it is never reached.
+    world.set("PATH", &format!("{directories}:."));
+    world.get("ghcr.io").answers("ghcr.io", "alice", "x");
+    assert!(!world.home().join("was-run").exists());
+}
+
+/// One that is asked for a second time has less time left than a helper may take.
+#[test]
+fn no_helper_outlives_the_request() {
+    let world = World::new();
+    world.config("[[registry]]\nmatch = \"evil.example\"\nhelper = \"evil\"\n");
+    world.script("docker-credential-evil", "[ \"$1\" = get ] && exec sleep 60; sleep 8; exit 1");
+    let outcome = world.coffer(&["erase"]).input("evil.example").run();
+    outcome.fails("gave up after 19 s of waiting for another credential helper");
+    wait_until("the helper's end", || world.is_quiet());
 }
 
 /// A helper that does its worst, on the way of a rule. Docker kills at 30 s.

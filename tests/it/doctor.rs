@@ -58,13 +58,13 @@ fn a_machine_that_was_set_up_is_well() {
     let is_installed = ["/usr/local/bin", "/usr/bin"]
         .iter()
         .any(|directory| fs::exists(format!("{directory}/docker-credential-coffer")).unwrap());
-    let programs = [env!("CARGO_BIN_EXE_docker-credential-coffer"), env!("CARGO_BIN_EXE_docker-coffer")].join(" ");
+    let program = env!("CARGO_BIN_EXE_docker-credential-coffer");
     let services = if is_installed {
         "services and programs that a desktop starts find it, too".to_owned()
     } else {
         format!(
             "services, sudo and programs that a desktop starts may look only in /usr/local/bin and /usr/bin\n     \
-             if one of these should: sudo install -t /usr/local/bin {programs}"
+             if one of these should: sudo install -t /usr/local/bin {program}"
         )
     };
     assert_eq!(
@@ -105,29 +105,23 @@ fn a_program_that_clients_do_not_find_or_that_is_another() {
     let mut world = healthy();
     world.script("docker-credential-coffer", "echo 'docker-credential-coffer (docker-credential-coffer) 0.0.1'");
     let find = |said: &str| format!("clients find /world/bin/docker-credential-coffer, which {said}");
-    let replace = "remove it, or replace it with this one: docker-credential-coffer setup";
+    let this = env!("CARGO_BIN_EXE_docker-credential-coffer");
+    let replace = format!("remove it, or replace it with this one: install {this} /world/bin/docker-credential-coffer");
     let older = "says it is docker-credential-coffer (docker-credential-coffer) 0.0.1";
-    is_broken(&world, "program", &find(older), replace);
+    is_broken(&world, "program", &find(older), &replace);
     world.script("docker-credential-coffer", "exit 1");
-    is_broken(&world, "program", &find("does not run, or does not answer"), replace);
+    is_broken(&world, "program", &find("does not run, or does not answer"), &replace);
     for (endless, said) in [
         ("/usr/bin/sleep 60", "does not run, or does not answer"),
         ("exec /usr/bin/sleep 60", "does not run, or does not answer"),
         ("exec /usr/bin/yes", "says it is y"),
     ] {
         world.script("docker-credential-coffer", endless);
-        is_broken(&world, "program", &find(said), replace);
+        is_broken(&world, "program", &find(said), &replace);
         assert!(world.coffer(&["doctor"]).run().took.as_secs() < 14);
     }
     let copy = world.path("bin/docker-credential-coffer");
-    fs::copy(env!("CARGO_BIN_EXE_docker-credential-coffer"), &copy).unwrap();
-    is_broken(
-        &world,
-        "program",
-        "/world/bin/docker-credential-coffer has no docker-coffer beside it, and can do nothing for AWS",
-        "put both into one directory: docker-credential-coffer setup",
-    );
-    fs::copy(env!("CARGO_BIN_EXE_docker-coffer"), copy.with_file_name("docker-coffer")).unwrap();
+    fs::copy(this, &copy).unwrap();
     let told = "ok   program: /world/bin/docker-credential-coffer is on the PATH, another copy of this one\n";
     let said = world.shown(&world.coffer(&["doctor"]).run().ok());
     assert!(said.contains(told), "{said}");

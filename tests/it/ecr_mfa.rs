@@ -172,6 +172,18 @@ fn a_users_own_keys_do_without_until_a_code_is_given() {
     assert_eq!(who(&aws), expected);
 }
 
+/// It failed for as long as the session lived.
+#[test]
+fn a_users_own_keys_do_without_a_session_that_is_locked() {
+    let (mut world, aws) = world();
+    world.set("AWS_PROFILE", "user");
+    give(&world, &[OTHER], "123456").ok();
+    world.coffer(&["key", "protect", "--passphrase"]).input("open sesame\n").run().ok();
+    world.set("COFFER_NO_PROMPT", "1");
+    world.get(HOST).ok();
+    assert_eq!(who(&aws).last().unwrap(), "AKIDBOB GetAuthorizationToken");
+}
+
 #[test]
 fn a_session_that_has_ended_is_asked_for_again() {
     let (world, aws) = world();

@@ -49,6 +49,8 @@ fn a_token_is_kept_encrypted_and_answered_again() {
     fs::remove_file(world.store().join("identities")).unwrap();
     let listed = world.coffer(&["list"]).without("AWS_ENDPOINT_URL").run().ok();
     assert_eq!(listed, format!("{{\"{HOST}\":\"AWS\",\"{OTHER}\":\"AWS\"}}\n"));
+    // What `get` would not answer from is not named.
+    assert_eq!(world.coffer(&["list"]).env("AWS_ECR_DISABLE_CACHE", "1").run().ok(), "{}\n");
     let explained = world.coffer(&["explain", HOST, "--json"]).run().ok();
     let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
     let until = explained["ecr"]["cached_until"].as_str().unwrap();

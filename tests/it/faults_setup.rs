@@ -47,5 +47,5 @@ fn a_copy_of_the_program_that_was_not_finished_is_gone_after_the_next_setup() {
     assert_eq!(outcome.code, None, "{outcome:#?}");
     assert!(world.files(&bin).iter().any(|name| name.starts_with(".coffer-")), "{:?}", world.files(&bin));
     world.coffer(&["setup", "--yes"]).run().ok();
-    assert_eq!(world.files(&bin), ["docker-coffer", "docker-credential-coffer"]);
+    assert_eq!(world.files(&bin), ["docker-credential-coffer"]);
 }

@@ -110,6 +110,17 @@ fn an_interrupt_at_the_terminal_leaves_it_as_it_was() {
     }
 }
 
+/// A cursor key begins as the escape key, which gives up. What was typed after it went to the shell.
+#[test]
+fn the_rest_of_a_passphrase_that_was_given_up_goes_nowhere() {
+    let mut world = sealed();
+    world.set("PINENTRY_PROGRAM", "");
+    let mut terminal = Terminal::run(&world, &format!("{GET}; read -t 1 line; echo \"the shell read <$line>\""));
+    terminal.see("Passphrase: ").write("open\u{1b}[D sesame\r");
+    let (_, shown) = terminal.end();
+    assert!(shown.contains("its passphrase was not given") && shown.contains("the shell read <>"), "{shown}");
+}
+
 #[test]
 fn a_terminal_that_nobody_answers_is_left_as_it_was() {
     thread::scope(|scope| {

@@ -1,6 +1,6 @@
 //! The keyring store, and the key in the OS keyring, on a real gnome-keyring.
 
-use crate::support::{Bus, World};
+use crate::support::{Bus, IN_TIME, World};
 
 fn world_with(config: &str) -> World {
     let world = World::new();
@@ -110,4 +110,9 @@ fn a_bus_that_does_not_answer_costs_no_more_than_its_time() {
     let stop = format!("kill -STOP {}", bus.daemon.0.id());
     world.call("sh", &["-c", &stop]).run().ok();
     world.get("ghcr.io").fails("the OS keyring");
+    // The kubelet waits for a minute, and then says nothing of why.
+    let request = r#"{"apiVersion":"credentialprovider.kubelet.k8s.io/v1","kind":"CredentialProviderRequest","image":"ghcr.io/x"}"#;
+    let asked = world.coffer(&["kubelet"]).input(request).run();
+    assert!(asked.code == Some(1) && asked.stdout.is_empty() && asked.took < IN_TIME, "{asked:#?}");
+    assert!(asked.stderr.starts_with("gave up after 19 s of waiting for"), "{asked:#?}");
 }

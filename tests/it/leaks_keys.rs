@@ -1,6 +1,7 @@
 //! The secret marker on the ways of keys and passphrases: what is typed, pasted in the wrong place, or damaged on the disk.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
 use crate::support::keys::{Pinentry, keygen};
 use crate::support::marker::{MARKER, form_in};
@@ -227,12 +228,19 @@ fn with_the_os_keyring_a_secret_crosses_the_bus_alone() {
 #[test]
 fn a_passphrase_given_as_an_argument_is_not_repeated() {
     let world = World::new();
-    let plugin = env!("CARGO_BIN_EXE_docker-coffer");
+    let plugin = world.path("bin/docker-coffer");
+    symlink(env!("CARGO_BIN_EXE_docker-credential-coffer"), &plugin).unwrap();
     let arguments = ["key", "protect", "--passphrase", MARKER];
-    let by_plugin = world.call(plugin, &[&["coffer"][..], &arguments].concat()).run();
+    let by_plugin = world.call(&plugin, &[&["coffer"][..], &arguments].concat()).run();
     for said in [world.coffer(&arguments).run(), by_plugin] {
         assert_eq!(said.code, Some(2), "{said:#?}");
         assert!(said.stderr.contains("unexpected argument '***' found"), "{said:#?}");
+        assert_eq!(form_in(said.said().as_bytes()), None, "{said:#?}");
+    }
+    let (passphrase, choice) = (format!("--passphrase={MARKER}"), format!("passphrase={MARKER}"));
+    for arguments in [&["key", "protect", &passphrase][..], &["setup", "--key", &choice]] {
+        let said = world.coffer(arguments).run();
+        assert!(said.code == Some(2) && said.stderr.contains("value '***'"), "{said:#?}");
         assert_eq!(form_in(said.said().as_bytes()), None, "{said:#?}");
     }
 }

@@ -27,7 +27,6 @@ mod faults_ecr;
 mod faults_keys;
 mod faults_setup;
 mod file_names;
-mod hand_over;
 mod hardening;
 mod key_changes;
 mod key_prompts;

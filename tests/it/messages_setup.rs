@@ -65,8 +65,7 @@ fn what_setup_does() {
     world.is_told(
         world.coffer(&["setup"]).run(),
         "this will\n  \
-         copy a program to ~/.local/bin/docker-coffer\n  \
-         copy a program to ~/.local/bin/docker-credential-coffer\n  \
+         copy this program to ~/.local/bin/docker-credential-coffer\n  \
          make the store ~/.local/share/coffer, with its key in the OS keyring, or else in a file\n  \
          make docker coffer a command of the docker CLI: ~/.docker/cli-plugins/docker-coffer\n  \
          have Docker ask coffer (\"credsStore\" in ~/.docker/config.json)\n  \
@@ -76,7 +75,7 @@ fn what_setup_does() {
          docker-credential-coffer migrate --undo (what was made anew: remove \"credsStore\" from it)\n  \
          rm ~/.docker/cli-plugins/docker-coffer\n  \
          rm -r ~/.local/share/coffer (loses what is stored there)\n  \
-         rm ~/.local/bin/docker-coffer ~/.local/bin/docker-credential-coffer\n\
+         rm ~/.local/bin/docker-credential-coffer\n\
          ~/.local/bin is not on the PATH yet; add to your shell's profile:\n  \
          export PATH=\"~/.local/bin:$PATH\"",
     );

@@ -100,6 +100,23 @@ fn what_is_in_the_way() {
     );
 }
 
+/// As with a volume that is not mounted. It was told as empty, and a logout from it as done.
+#[test]
+fn a_link_that_leads_nowhere() {
+    let world = held();
+    let volume = world.path("volume");
+    fs::rename(world.store(), &volume).unwrap();
+    symlink(&volume, world.store()).unwrap();
+    world.get("ghcr.io").answers("ghcr.io", "alice", "hunter2");
+    world.get("quay.io").misses();
+    fs::rename(&volume, world.path("elsewhere")).unwrap();
+    let (message, hint) = ("~/.local/share/coffer is a link to what is not there", "mount, or make, what it leads to");
+    world.client_sees(world.get("ghcr.io"), message, hint);
+    world.client_sees(world.coffer(&["erase"]).input("ghcr.io").run(), message, hint);
+    world.client_sees(world.coffer(&["list"]).run(), message, hint);
+    world.person_sees(world.coffer(&["ls"]).run(), message, hint);
+}
+
 /// A listing goes on without what cannot be named, and says so.
 #[test]
 fn what_is_left_out_of_a_listing() {

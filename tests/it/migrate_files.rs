@@ -320,3 +320,26 @@ fn of_a_user_without_a_home_what_variables_name_is_looked_at() {
         )
     );
 }
+
+/// It was overwritten and removed by its name alone, without a backup.
+#[test]
+fn a_cache_json_that_is_no_cache_of_tokens_is_never_removed() {
+    let mut world = World::new();
+    let config = world.write("mine/cache.json", r#"{"auths":{"ghcr.io":{"auth":"YTpi"}}}"#);
+    world.coffer(&["migrate", "--yes", config.to_str().unwrap()]).run().ok();
+    world.get("ghcr.io").answers("ghcr.io", "a", "b");
+    assert_eq!(read(&world, "mine/cache.json")["auths"], json!({ "ghcr.io": {} }));
+    for text in [r#"{"precious":1}"#, r#"{"Registries":{"x":{}},"precious":1}"#] {
+        let cache = world.write("other/cache.json", text);
+        world.set("AWS_ECR_CACHE_DIR", cache.parent().unwrap().to_str().unwrap());
+        let said = world.coffer(&["migrate", "--yes"]).run();
+        let problem = "~/other/cache.json is not a cache of docker-credential-ecr-login\n";
+        assert!(said.code == Some(1) && world.shown(&said.stdout).contains(problem), "{said:#?}");
+        assert_eq!(fs::read_to_string(&cache).unwrap(), text);
+    }
+    for text in ["{}", r#"{"Registries":{},"Version":"1.0"}"#] {
+        let cache = world.write("other/cache.json", text);
+        world.coffer(&["migrate", "--yes"]).run().ok();
+        assert_eq!(fs::read_to_string(&cache).unwrap(), text);
+    }
+}

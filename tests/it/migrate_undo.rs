@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
 use crate::support::{World, chmod, mode};
 
@@ -150,4 +151,20 @@ fn a_file_whose_path_is_not_utf_8_is_told_and_stays() {
     let outcome = world.call("sh", &["-c", script]).run();
     assert!(outcome.code == Some(1) && outcome.stdout.contains("not UTF-8"), "{outcome:#?}");
     assert_eq!(world.files_with(&world.home(), CONFIG).len(), 1);
+}
+
+/// As after a battery that was empty. The copy with the later name was put back, without what came since.
+#[test]
+fn the_last_backup_counts_even_if_the_clock_went_back() {
+    let world = migrated();
+    let backups = world.store().join("backups");
+    let files = world.files(&backups);
+    let copy = files.iter().find(|file| file.contains("config.json") && file.ends_with(".age")).unwrap();
+    let later = Path::new(copy).with_file_name("20990101t000000z.age");
+    fs::rename(backups.join(copy), backups.join(later)).unwrap();
+    let newer = r#"{"auths":{"d.example":{"auth":"ZDpk"}},"credsStore":"coffer"}"#;
+    world.write(".docker/config.json", newer);
+    world.coffer(&["migrate", "--yes"]).run().ok();
+    world.coffer(&["migrate", "--undo", "--yes", ".docker/config.json"]).run().ok();
+    assert_eq!(read(&world, ".docker/config.json"), newer);
 }

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 use std::time::Instant;
 
-use crate::support::{IN_TIME, World, login};
+use crate::support::{IN_TIME, World, find_in_time, login};
 
 #[test]
 fn wrong_calls_are_refused_as_peers_refuse_them() {
@@ -163,6 +163,24 @@ fn an_input_that_never_ends_costs_no_more_than_its_time() {
     assert!(started.elapsed() < IN_TIME && status.code() == Some(1), "{status:?}");
     let said = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
     assert_eq!(said, "gave up after 19 s of waiting for the end of standard input\n");
+    drop(input);
+}
+
+/// As a terminal that was stopped with Ctrl-S. It waited there, with the client waiting for its end.
+#[test]
+fn an_error_that_nobody_reads_is_no_reason_to_stay() {
+    let world = World::new();
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut filler = writer.try_clone().unwrap();
+    rustix::fs::fcntl_setfl(&filler, rustix::fs::OFlags::NONBLOCK).unwrap();
+    while filler.write(&[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&filler, rustix::fs::OFlags::empty()).unwrap();
+    let started = Instant::now();
+    let mut command = world.command(env!("CARGO_BIN_EXE_docker-credential-coffer"));
+    let mut child = command.arg("get").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(writer).spawn().unwrap();
+    let input = child.stdin.take().unwrap();
+    let status = find_in_time("its end", || child.try_wait().unwrap());
+    assert!(started.elapsed() < IN_TIME && status.code() == Some(1), "{status:?}");
     drop(input);
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::support::{Bus, World, chmod, mode};
+use crate::support::{Bus, Terminal, World, chmod, login, mode};
 
 fn docker_config(world: &World) -> String {
     fs::read_to_string(world.home().join(".docker/config.json")).unwrap()
@@ -70,6 +70,21 @@ fn what_is_held_is_not_put_out_of_reach() {
         let outcome = world.coffer(&[&["setup", "--yes"], &option[..]].concat()).run();
         assert!(outcome.code == Some(1) && outcome.stderr.contains("1 login would not be found"), "{outcome:#?}");
     }
+    world.get("ghcr.io").answers("ghcr.io", "alice", "x");
+}
+
+/// It was enough that the keyring held any key.
+#[test]
+fn the_key_of_another_store_is_not_taken_for_this_ones() {
+    let mut world = World::new();
+    world.store_login("ghcr.io", "alice", "x").silent();
+    let _bus = Bus::with_keyring(&mut world);
+    let other = world.path("other");
+    let call = world.coffer(&["store"]).env("COFFER_DIR", other.to_str().unwrap());
+    call.input(login("quay.io", "alice", "y")).run().silent();
+    assert!(!other.join("identities").exists(), "its key is in the keyring");
+    let outcome = world.coffer(&["setup", "--yes", "--key", "keyring"]).run();
+    assert!(outcome.code == Some(1) && outcome.stderr.contains("1 login would not be found or opened"), "{outcome:#?}");
     world.get("ghcr.io").answers("ghcr.io", "alice", "x");
 }
 
@@ -164,4 +179,12 @@ fn with_somebody_at_the_terminal_it_asks() {
     assert!(world.files(&world.home()).is_empty());
     run("\n").ok();
     assert!(docker_config(&world).contains("coffer"));
+}
+
+/// It asked about a recovery key all the same, and a loop over a fleet stood still.
+#[test]
+fn with_yes_it_asks_nothing() {
+    let world = World::new();
+    let (code, shown) = Terminal::run(&world, "docker-credential-coffer setup --yes").end();
+    assert!(code == Some(0) && !shown.contains("[y/N]") && !shown.contains("[Y/n]"), "{shown}");
 }

@@ -65,7 +65,6 @@ fn every_session_of_the_user_has_the_unlocked_key() {
     chmod(&world.path("bin"), 0o755);
     let program = world.path("bin/coffer");
     fs::copy(env!("CARGO_BIN_EXE_docker-credential-coffer"), &program).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_docker-coffer"), program.with_file_name("docker-coffer")).unwrap();
     let owner = if rustix::process::geteuid().is_root() { 65534 } else { rustix::process::geteuid().as_raw() };
     world.call("chown", &["-R", &owner.to_string(), world.home().to_str().unwrap()]).run().ok();
     chown(world.home(), Some(owner), None).unwrap();

@@ -1,7 +1,7 @@
 //! What each client is told to ask, and what it still keeps itself.
 
 use super::Check;
-use crate::auth_files::{self, AuthFile, Client, locations};
+use crate::auth_files::{self, AuthFile, Client, locations, registries_conf};
 use crate::error::Result;
 use crate::migration::{self, NAME, Scope};
 use crate::routes;
@@ -89,9 +89,18 @@ fn rules(settings: &Settings) -> Vec<Check> {
     (1..).zip(&settings.rules).filter_map(missing).collect()
 }
 
-/// podman and its kin ask only for registries that a file of theirs names.
+/// Without default helpers, podman and its kin ask only for registries that a file of theirs names.
 fn containers(settings: &Settings) -> Option<Check> {
-    let tool = locations::containers_tool()?;
+    let (name, tool) = ("containers", locations::containers_tool()?);
+    if let Some(default) =
+        registries_conf::default_helpers().filter(|default| default.names.iter().any(|name| name == NAME))
+    {
+        let detail = format!(
+            "{tool} asks Coffer for every registry, as {} says (podman logout --all erases everything that it holds)",
+            default.path.display()
+        );
+        return Some(Check::good(name, detail));
+    }
     let files = files();
     let read = files.iter().filter(|file| file.location.for_containers);
     let named: Vec<&str> =
@@ -104,7 +113,6 @@ fn containers(settings: &Settings) -> Option<Check> {
         // Letter by letter, as they compare.
         .filter(|registry| !named.contains(registry))
         .collect();
-    let name = "containers";
     if unnamed.is_empty() {
         return Some(Check::good(name, format!("{tool} asks Coffer for every registry that the store holds")));
     }

@@ -1,5 +1,6 @@
 //! This program, its configuration, AWS's, and the clock.
 
+use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
@@ -13,7 +14,7 @@ use super::Check;
 use crate::ecr;
 use crate::error::{Result, one_line};
 use crate::files;
-use crate::hand_over::{self, COMMANDS, HELPER};
+use crate::process::PROGRAM;
 use crate::search_path;
 use crate::settings::{self, Settings};
 
@@ -45,14 +46,13 @@ pub fn checks(settings: &Result<Settings>) -> Vec<Check> {
 /// Whether the program that a session finds is found without its PATH, too.
 #[cfg(target_os = "linux")]
 fn services() -> Option<Check> {
-    let (name, found) = ("services", search_path::find(HELPER)?);
-    if SHORT_PATH.iter().any(|directory| search_path::is_program(&Path::new(directory).join(HELPER))) {
+    let (name, found) = ("services", search_path::find(PROGRAM)?);
+    if SHORT_PATH.iter().any(|directory| search_path::is_program(&Path::new(directory).join(PROGRAM))) {
         return Some(Check::good(name, "services and programs that a desktop starts find it, too"));
     }
     let found = fs::canonicalize(&found).unwrap_or(found);
-    let programs = [HELPER, COMMANDS].map(|program| found.with_file_name(program).display().to_string()).join(" ");
     // A copy, as root must not run what a user can replace. Not everybody has a service that pulls.
-    let cure = format!("if one of these should: sudo install -t /usr/local/bin {programs}");
+    let cure = format!("if one of these should: sudo install -t /usr/local/bin {}", found.display());
     let detail = "services, sudo and programs that a desktop starts may look only in /usr/local/bin and /usr/bin";
     Some(Check { name, ok: true, detail: detail.into(), cure: Some(cure) })
 }
@@ -86,29 +86,23 @@ fn is_of_windows(program: &Path, kernel: &str) -> bool {
 /// The program that clients find, which may be another build than this one.
 fn program() -> Check {
     let name = "program";
-    let Some(found) = search_path::find(HELPER) else {
+    let Some(found) = search_path::find(PROGRAM) else {
         let cure =
-            format!("{HELPER} setup puts it into ~/.local/bin; add that to the PATH of your session and of services");
-        return Check::bad(name, format!("{HELPER} is not on the PATH, so no client finds it"), cure);
+            format!("{PROGRAM} setup puts it into ~/.local/bin; add that to the PATH of your session and of services");
+        return Check::bad(name, format!("{PROGRAM} is not on the PATH, so no client finds it"), cure);
     };
-    let is_this = |this: &Path| fs::canonicalize(this).ok() == fs::canonicalize(&found).ok();
-    if hand_over::beside(HELPER).is_ok_and(|this| is_this(&this)) {
+    let this = env::current_exe().unwrap_or_default();
+    if fs::canonicalize(&this).ok() == fs::canonicalize(&found).ok() {
         return Check::good(name, format!("{} is on the PATH", found.display()));
     }
     let version = version(&found).unwrap_or_default();
-    let own = format!("{HELPER} ({HELPER}) {}", env!("CARGO_PKG_VERSION"));
+    let own = format!("{PROGRAM} ({PROGRAM}) {}", env!("CARGO_PKG_VERSION"));
     if version == own {
-        // A client may find it by a link, and it looks beside what that leads to.
-        let is_whole = fs::canonicalize(&found).is_ok_and(|found| found.with_file_name(COMMANDS).is_file());
-        if is_whole {
-            return Check::good(name, format!("{} is on the PATH, another copy of this one", found.display()));
-        }
-        let detail = format!("{} has no {COMMANDS} beside it, and can do nothing for AWS", found.display());
-        return Check::bad(name, detail, format!("put both into one directory: {HELPER} setup"));
+        return Check::good(name, format!("{} is on the PATH, another copy of this one", found.display()));
     }
     let said =
         if version.is_empty() { "does not run, or does not answer".into() } else { format!("says it is {version}") };
-    let cure = format!("remove it, or replace it with this one: {HELPER} setup");
+    let cure = format!("remove it, or replace it with this one: install {} {}", this.display(), found.display());
     Check::bad(name, format!("clients find {}, which {said}", found.display()), cure)
 }
 

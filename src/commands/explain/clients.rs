@@ -1,5 +1,6 @@
 //! Whom each client asks for a registry, as its files say.
 
+use crate::auth_files::registries_conf::{self, AUTH_FILES, DefaultHelpers};
 use crate::auth_files::{self, AuthFile, Client, Content, Location, locations};
 use crate::error::{Error, Result};
 use crate::migration::NAME;
@@ -26,8 +27,19 @@ pub fn lines(server: &ServerKey) -> Vec<String> {
     lines
 }
 
-/// podman and its kin take the first of their files that says anything of the registry.
+/// podman and its kin go through their default helpers, or without any through their own files.
 fn containers(files: &[AuthFile], server: &ServerKey) -> Option<String> {
+    let Some(DefaultHelpers { names, path }) = registries_conf::default_helpers() else {
+        return containers_files(files, server);
+    };
+    names.iter().find_map(|name| match name.as_str() {
+        AUTH_FILES => containers_files(files, server),
+        name => Some(format!("{} {} ({})", WITHOUT.1, asks_helper(Some(name)), path.display())),
+    })
+}
+
+/// They take the first of their files that says anything of the registry.
+fn containers_files(files: &[AuthFile], server: &ServerKey) -> Option<String> {
     let mut read: Vec<_> = files.iter().filter(|file| file.location.for_containers).collect();
     // Docker's own comes last.
     read.sort_by_key(|file| file.location.client == Client::Docker);

@@ -77,5 +77,5 @@ pub(super) fn run(arguments: &Arguments, mut settings: Settings, out: &mut dyn W
         tell(format_args!("  {line}"));
     }
     program::warn_of_path()?;
-    if is_new { recipients::offer(&settings, out) } else { Ok(()) }
+    if is_new && !arguments.yes { recipients::offer(&settings, out) } else { Ok(()) }
 }

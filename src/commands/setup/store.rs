@@ -3,7 +3,7 @@
 use super::Step;
 use crate::error::{Error, Result};
 use crate::files;
-use crate::key::{self, Holder, Kind, Place};
+use crate::key::{self, Holder, Kind, Own, Place};
 use crate::migration::counted;
 use crate::routes;
 use crate::settings::{KeyHolder, Settings, StoreKind};
@@ -57,7 +57,7 @@ pub fn configuration(
         text += &format!("\n[age]\nkey = {}\n", quoted(key));
     }
     // Neither a store nor a key can be changed under what is held: it could not be found, or not be opened.
-    if held > 0 && (store.is_some() || matches!(key::own(settings)?, key::Own::None)) {
+    if held > 0 && (store.is_some() || !may_open(settings)?) {
         return Err(Error::Command {
             message: format!("{} would not be found or opened any more", counted(held, "login")),
             cure: "log out first (docker-credential-coffer ls says where), and run setup again".into(),
@@ -78,6 +78,19 @@ pub fn configuration(
             files::write(&path, text.trim_start().as_bytes())
         }),
     }))
+}
+
+/// Whether the key that the settings name can be one that opens what is held. Another store's may lie in the same keyring.
+fn may_open(settings: &Settings) -> Result<bool> {
+    Ok(match key::own(settings)? {
+        Own::None => false,
+        Own::Unknown => true,
+        Own::Known(_) if settings.store == StoreKind::Keyring => true,
+        Own::Known(own) => {
+            let list = layout::read_recipients(settings)?;
+            own.iter().any(|own| list.contains(own))
+        }
+    })
 }
 
 /// A value as it stands in `config.toml`.

@@ -122,8 +122,7 @@ fn own_calls(log: &str) -> Vec<&str> {
     let parents: HashMap<&str, &str> =
         born.filter_map(|(id, call)| Some((call.rsplit_once(" = ")?.1.split(' ').next()?, id))).collect();
     let (main, _) = lines().next().expect("a trace");
-    // The first program is Coffer, and so is what it hands over to; whoever starts another is that from then on.
-    let hands_over = concat!("execve(\"", env!("CARGO_BIN_EXE_docker-coffer"), "\"");
+    // The first program is Coffer; whoever starts another is that from then on.
     let mut started: HashMap<&str, usize> = HashMap::new();
     let mut own = Vec::new();
     for (id, call) in lines() {
@@ -136,7 +135,7 @@ fn own_calls(log: &str) -> Vec<&str> {
         if ancestor == main && !is_foreign(main) {
             own.push(call);
         }
-        if call.starts_with("execve") && !call.starts_with(hands_over) {
+        if call.starts_with("execve") {
             *started.entry(id).or_default() += 1;
         }
     }

@@ -82,7 +82,7 @@ impl Disk {
         let paths: Vec<PathBuf> = call.paths().into_iter().filter(|path| path.starts_with(&self.root)).collect();
         let open = call.open_file().filter(|path| path.starts_with(&self.root)).map(Path::to_owned);
         match (call.name.as_str(), paths.as_slice(), open) {
-            ("openat" | "creat", [path], _) if call.changes() && self.names.insert(path.clone()) => {
+            ("open" | "openat" | "creat", [path], _) if call.changes() && self.names.insert(path.clone()) => {
                 self.appeared.insert(path.clone());
                 self.drafts.insert(path.clone());
             }

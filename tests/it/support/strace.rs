@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::{Outcome, World};
 
 /// What changes files, says that it is on the disk, or ends the process.
-pub const CHANGES: [&str; 36] = [
+pub const CHANGES: [&str; 37] = [
+    "open",
     "openat",
     "creat",
     "mkdir",
@@ -47,7 +48,8 @@ pub const CHANGES: [&str; 36] = [
 ];
 
 /// What only looks.
-pub const LOOKS: [&str; 7] = ["read", "pread64", "readv", "getdents64", "statx", "newfstatat", "readlink"];
+pub const LOOKS: [&str; 10] =
+    ["read", "pread64", "readv", "getdents64", "statx", "newfstatat", "stat", "lstat", "fstat", "readlink"];
 
 /// A system call that was made.
 #[derive(Debug, Clone)]
@@ -102,7 +104,7 @@ impl Call {
     /// Whether it may make a file, or change something that can be seen on the disk.
     pub fn changes(&self) -> bool {
         match self.name.as_str() {
-            "openat" => self.arguments.contains("O_CREAT"),
+            "open" | "openat" => self.arguments.contains("O_CREAT"),
             // What is said to somebody.
             "write" if self.arguments.contains("<pipe:") => false,
             "exit_group" => false,

@@ -73,6 +73,12 @@ impl World {
         self.environment.push((name.into(), value.into()));
     }
 
+    /// What a variable is set to.
+    pub fn variable(&self, name: &str) -> String {
+        let set = self.environment.iter().find(|(known, _)| known == name);
+        set.unwrap().1.clone()
+    }
+
     pub fn unset(&mut self, name: &str) {
         self.environment.retain(|(known, _)| known != name);
     }
