@@ -182,6 +182,50 @@ fn buildah_logs_in_and_out() {
     a_login_and_a_logout("buildah");
 }
 
+/// As docs/clients.md has it. `explain` and `doctor` say so, and follow the files as the clients do.
+#[test]
+fn a_default_helper_serves_every_registry() {
+    let mut world = World::new();
+    let registry = Registry::start(&world, USER, PASSWORD);
+    let name = registry.name.as_str();
+    keep_storage(&mut world);
+    let (own, drop_in) = (".config/containers/registries.conf", ".config/containers/registries.conf.d/coffer.conf");
+    world.write(drop_in, "credential-helpers = [\"coffer\", \"containers-auth.json\"]\n");
+    for program in CONTAINERS {
+        containers_login(&world, program, name, PASSWORD).ok();
+        world.get(name).answers(name, USER, PASSWORD);
+        assert_eq!(world.call(program, &["login", "--get-login", name]).run().ok().trim(), USER);
+        keeps_no_plaintext(&world, &world.path(""));
+        world.call(program, &["logout", name]).run().ok();
+        world.get(name).misses();
+    }
+    world.store_login(name, USER, PASSWORD).silent();
+    let says = |call: &[&str]| world.shown(&world.coffer(call).run().stdout);
+    let asks = |file: &str| format!("podman, like skopeo and buildah, asks Coffer (~/{file})\n");
+    assert!(says(&["explain", name]).contains(&asks(drop_in)));
+    let told = format!(
+        "ok   containers: podman asks Coffer for every registry, as ~/{drop_in} says (podman logout --all erases everything \
+         that it holds)\n"
+    );
+    assert!(says(&["doctor"]).contains(&told), "{}", says(&["doctor"]));
+    // Each file takes the place of those before it.
+    world.write(own, "credential-helpers = [\"gone\"]\n");
+    assert!(says(&["explain", name]).contains(&asks(drop_in)));
+    world.write(drop_in, "# nothing\n");
+    let other = format!("asks docker-credential-gone, not Coffer (~/{own})");
+    assert!(says(&["explain", name]).contains(&other), "{}", says(&["explain", name]));
+    world.write(own, "credential-helpers = [\"containers-auth.json\", \"coffer\"]\n");
+    assert!(says(&["explain", name]).contains(&asks(own)));
+    let auth = world.write(".config/containers/auth.json", &json!({ "credHelpers": { name: "gone" } }).to_string());
+    assert!(
+        says(&["explain", name]).contains("asks docker-credential-gone, not Coffer (~/.config/containers/auth.json)")
+    );
+    std::fs::remove_file(auth).unwrap();
+    // What is no such file is as if it were not there.
+    world.write(own, "credential-helpers = 7\n");
+    assert!(!says(&["explain", name]).contains("podman"));
+}
+
 #[test]
 fn podman_logout_of_all_forgets_what_its_file_names() {
     let (world, registry) = with_containers();
