@@ -13,16 +13,13 @@ mod support;
 mod turns;
 
 use std::env;
-use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::{World, login};
-use turns::{Answer, Entrant, Step, copy_first, entrant, installed, race, step};
-
-const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
+use turns::{Answer, Entrant, Step, copy_first, entrant, installed, program, race, step};
 
 /// How many credentials are held.
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
@@ -77,7 +74,7 @@ fn store_of(count: usize) -> World {
 
 /// Everything whose cost could depend on how many credentials are held.
 fn calls(size: usize, world: &World) -> Vec<Entrant> {
-    let coffer = Path::new(COFFER);
+    let coffer = program();
     let listed: Value =
         (0..size).map(|number| (server(number), Value::from(USERNAME))).collect::<serde_json::Map<_, _>>().into();
     let fresh = "new.example.com";
@@ -102,11 +99,11 @@ fn calls(size: usize, world: &World) -> Vec<Entrant> {
 fn get(world: &World, number: usize) -> Step {
     let server = server(number);
     let reply = json!({ "ServerURL": server, "Username": USERNAME, "Secret": SECRET });
-    step(world, Path::new(COFFER), "get", &server, Answer::Json(reply))
+    step(world, program(), "get", &server, Answer::Json(reply))
 }
 
 fn store(world: &World, server: &str) -> Step {
-    step(world, Path::new(COFFER), "store", &login(server, USERNAME, SECRET), Answer::Nothing)
+    step(world, program(), "store", &login(server, USERNAME, SECRET), Answer::Nothing)
 }
 
 /// A row for each call, a column for each size.

@@ -25,9 +25,8 @@ use std::time::Duration;
 use ecr::EcrWorlds;
 use serde_json::{Value, json};
 use support::{Aws, Bus, World, login};
-use turns::{Answer, Entrant, Step, copy_first, entrant, installed, print_medians, race, step};
+use turns::{Answer, Entrant, Step, copy_first, entrant, installed, print_medians, program, race, step};
 
-const COFFER: &str = env!("CARGO_BIN_EXE_docker-credential-coffer");
 const PASS: &str = "docker-credential-pass";
 const SECRET_SERVICE: &str = "docker-credential-secretservice";
 const ECR_LOGIN: &str = "docker-credential-ecr-login";
@@ -109,8 +108,8 @@ fn main() {
     entrants.extend(files.entrants());
     entrants.extend(pass.entrants());
     entrants.extend(keyring.entrants());
-    entrants.push(entrant(AMONG_FEW, 1, vec![get(&few, Path::new(COFFER), 0)]));
-    entrants.push(entrant(AMONG_MANY, 1, vec![get(&many, Path::new(COFFER), 0)]));
+    entrants.push(entrant(AMONG_FEW, 1, vec![get(&few, program(), 0)]));
+    entrants.push(entrant(AMONG_MANY, 1, vec![get(&many, program(), 0)]));
     entrants.extend(ecr.entrants());
 
     race(&mut entrants, ROUNDS);
@@ -159,13 +158,13 @@ struct FileWorld(World);
 impl FileWorld {
     fn new() -> Self {
         let world = World::new();
-        fill(&world, Path::new(COFFER), HELD);
+        fill(&world, program(), HELD);
         assert!(world.store().join("identities").exists(), "the key is not in a file");
         Self(world)
     }
 
     fn entrants(&self) -> Vec<Entrant> {
-        let (world, coffer) = (&self.0, Path::new(COFFER));
+        let (world, coffer) = (&self.0, program());
         vec![
             entrant(VERSION, 1, vec![step(world, coffer, "version", "", Answer::Any)]),
             entrant(GET, 1, vec![get(world, coffer, 0)]),
@@ -233,22 +232,22 @@ impl KeyringWorld {
         let mut world = World::new();
         let bus = Bus::with_keyring(&mut world);
         let peer = installed(SECRET_SERVICE);
-        fill(&world, Path::new(COFFER), HELD);
+        fill(&world, program(), HELD);
         assert!(!world.store().join("identities").exists(), "the key is not in the keyring");
         fill(&world, &peer, HELD);
         let config = world.write("keyring.toml", "store = \"keyring\"\n");
         world.set("COFFER_CONFIG", config.to_str().unwrap());
-        fill(&world, Path::new(COFFER), HELD);
+        fill(&world, program(), HELD);
         world.unset("COFFER_CONFIG");
         let mut unlocked = World::new();
         let other_bus = Bus::with_keyring(&mut unlocked);
-        fill(&unlocked, Path::new(COFFER), HELD);
+        fill(&unlocked, program(), HELD);
         unlocked.coffer(&["unlock", "--for", "1h"]).run().ok();
         Self { world, _bus: bus, unlocked, _other_bus: other_bus, config, peer }
     }
 
     fn entrants(&self) -> Vec<Entrant> {
-        let (world, coffer) = (&self.world, Path::new(COFFER));
+        let (world, coffer) = (&self.world, program());
         vec![
             entrant(KEYRING_KEY_GET, 3, vec![get(world, coffer, 0)]),
             entrant(UNLOCKED_GET, 1, vec![get(&self.unlocked, coffer, 0)]),
@@ -271,7 +270,7 @@ impl KeyringWorld {
 /// thousand one by one, each synced to the disk, would take minutes.
 fn store_of(count: usize) -> World {
     let world = World::new();
-    fill(&world, Path::new(COFFER), 1);
+    fill(&world, program(), 1);
     copy_first(&world, (0..count).map(server));
     world
 }
@@ -305,7 +304,7 @@ fn print_goals(entrants: &[Entrant], world: &World) {
     );
     let memory = peak_memory(world);
     print_limit("peak memory of a `get`, key in a file", memory, MEMORY_GOAL, 10);
-    print_limit("the stripped binary", fs::metadata(COFFER).unwrap().len(), SIZE_GOAL, 20);
+    print_limit("the stripped binary", fs::metadata(program()).unwrap().len(), SIZE_GOAL, 20);
 }
 
 impl Goal {
@@ -346,7 +345,7 @@ fn yes_or_no(is_met: bool) -> &'static str {
 fn peak_memory(world: &World) -> u64 {
     let report = world.path("run/memory");
     let time = installed("time");
-    let arguments = ["-f", "%M", "-o", report.to_str().unwrap(), COFFER, "get"];
+    let arguments = ["-f", "%M", "-o", report.to_str().unwrap(), program().to_str().unwrap(), "get"];
     let run = |_| {
         let server = server(0);
         world.call(&time, &arguments).input(&server).run().answers(&server, USERNAME, SECRET);

@@ -78,9 +78,10 @@ pub fn told(done: Result<()>) -> ExitCode {
     }
 }
 
-/// As peers refuse a call: on standard output, exit 1.
+/// As peers refuse a call: on standard output, exit 1. A person may have meant a command.
 pub fn refuse(line: &str) -> ExitCode {
     let _ = writeln!(io::stdout(), "{line}");
+    say(&format!("hint: the commands for people: {PROGRAM} --help"));
     ExitCode::FAILURE
 }
 

@@ -15,9 +15,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
+use crate::ECR_LOGIN;
 use crate::support::{Server, World, free_port};
-use crate::turns::{Answer, Entrant, Step, entrant, installed, step};
-use crate::{COFFER, ECR_LOGIN};
+use crate::turns::{Answer, Entrant, Step, entrant, installed, program, step};
 
 pub const HOST: &str = "123456789012.dkr.ecr.us-east-1.amazonaws.com";
 const API: &str = "api.ecr.us-east-1.amazonaws.com";
@@ -73,14 +73,14 @@ impl EcrWorlds {
         let this = Self { keys, role, _proxy: proxy, endpoint, peer: installed(ECR_LOGIN) };
         // Each keeps a token of its own.
         for world in [&this.keys, &this.role] {
-            get(world, Path::new(COFFER)).check();
+            get(world, program()).check();
             get(world, &this.peer).check();
         }
         this
     }
 
     pub fn entrants(&self) -> Vec<Entrant> {
-        let (keys, role, coffer, peer) = (&self.keys, &self.role, Path::new(COFFER), self.peer.as_path());
+        let (keys, role, coffer, peer) = (&self.keys, &self.role, program(), self.peer.as_path());
         // In clear, and without the proxy.
         let mut plain = mint(keys, coffer);
         plain.command.env("AWS_ENDPOINT_URL", &self.endpoint);

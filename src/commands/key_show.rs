@@ -57,13 +57,12 @@ fn whereabouts(settings: &Settings, kind: &Kind) -> String {
 }
 
 fn unlocked(settings: &Settings, kind: &Kind) -> Option<String> {
-    if !matches!(kind, Kind::Sealed | Kind::Keyring) {
-        return None;
+    match (key::unlocked_until(settings), kind) {
+        (Some(until), Kind::Sealed | Kind::Keyring) => Some(format!("it is unlocked until {}", moment(until))),
+        (None, Kind::Sealed) => Some("it is not unlocked".into()),
+        // Of the OS keyring itself, the desktop tells.
+        _ => None,
     }
-    Some(match key::unlocked_until(settings) {
-        Some(until) => format!("it is unlocked until {}", moment(until)),
-        None => "it is not unlocked".into(),
-    })
 }
 
 /// Its recipients, and how many others there are.

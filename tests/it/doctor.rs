@@ -220,7 +220,7 @@ fn a_rule_for_a_helper_that_is_not_there() {
 fn plaintext_and_what_overrides_the_store() {
     let mut world = healthy();
     world.write(".config/containers/auth.json", r#"{"auths":{"quay.io":{"auth":"YTpi"}}}"#);
-    let audit = "docker-credential-coffer audit names them; docker-credential-coffer migrate moves them";
+    let audit = "docker-credential-coffer audit names each, and what can be done about it";
     is_broken(&world, "plaintext", "1 secret: ~/.config/containers/auth.json", audit);
     fs::remove_file(world.home().join(".config/containers/auth.json")).unwrap();
     world.write(".docker/.coffer-x1y2z3x1y2z3x1y2", r#"{"auths":{}}"#);

@@ -227,7 +227,7 @@ fn a_process_that_is_killed_leaves_no_core() {
             };
             let waits_for_helper = || !is_whole || world.home().join("limit").exists();
             wait_until(call, || is_hardened() && waits_for_helper());
-            // Rust's own handler of SEGV takes the first for an overflow of the stack, in each of the two programs; the next ends it.
+            // Rust's own handler of SEGV takes the first for an overflow of the stack; the next ends it.
             let status = find_in_time("its end", || {
                 world.call("kill", &["-s", signal, &child.id().to_string()]).run();
                 thread::sleep(Duration::from_millis(100));

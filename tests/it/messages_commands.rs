@@ -144,7 +144,6 @@ fn key_show() {
         &["key", "show"],
         &[
             "the key is in the OS keyring",
-            "it is not unlocked",
             &own,
             ALL_LOST,
             "with the disk alone, an attacker sees names of registries and users, and must break the password of the OS \

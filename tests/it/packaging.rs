@@ -46,6 +46,10 @@ fn every_command_is_in_the_manual() {
     for command in commands(&world) {
         assert!(page.contains(&format!(".SH {}\n", command.to_uppercase())), "{command} is not in the manual");
     }
+    assert!(page.contains(".SH KEY PROTECT\n") && page.contains(".SH RECIPIENTS ADD\n"), "{page}");
+    // It formats, and every command of a table of options is there.
+    let formatted = world.call("man", &["-l", "-"]).env("MANWIDTH", "80").input(page).run();
+    assert!(formatted.code == Some(0) && formatted.stdout.contains("EXIT STATUS"), "{formatted:#?}");
 }
 
 /// A packager's build has neither a home nor a valid configuration.

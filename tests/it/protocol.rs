@@ -22,7 +22,7 @@ fn wrong_calls_are_refused_as_peers_refuse_them() {
         let outcome = world.coffer(arguments).run();
         assert_eq!(
             (outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str()),
-            (Some(1), said, ""),
+            (Some(1), said, "hint: the commands for people: docker-credential-coffer --help\n"),
             "{arguments:?}"
         );
     }

@@ -143,11 +143,7 @@ fn plaintext() -> Check {
             let mut files: Vec<_> = found.iter().map(|found| found.file.display().to_string()).collect();
             files.dedup();
             let detail = format!("{}: {}", migration::counted_findings(&found), files.join(", "));
-            Check::bad(
-                name,
-                detail,
-                "docker-credential-coffer audit names them; docker-credential-coffer migrate moves them",
-            )
+            Check::bad(name, detail, "docker-credential-coffer audit names each, and what can be done about it")
         }
     }
 }

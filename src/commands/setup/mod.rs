@@ -15,7 +15,7 @@ mod store;
 
 /// Make the store, move plaintext logins into it, have Docker use it.
 ///
-/// Puts the two programs on the PATH too, and makes the key that opens the store.
+/// Puts the program on the PATH too, and makes the key that opens the store.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!(
     "What it would do is shown first. Safe to run again: a second run finds everything done.\n\n{}",
