@@ -35,7 +35,7 @@ fuzz_target!(init: serve(), |data: &[u8]| {
     let nothing = || Box::new(Nothing);
     let fingerprint = String::new();
     let registry = Registry { server, host, rule: None, fingerprint, tokens: None, logins: nothing(), sessions: nothing() };
-    match registry.token(&settings, &|registry, settings| registry.new_token(settings)) {
+    match registry.token(&settings) {
         Ok(found) => {
             assert!(!found.credential.username.trim().is_empty());
             assert!(!found.credential.username.chars().any(char::is_control));

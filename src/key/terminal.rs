@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use age::secrecy::SecretString;
 use rustix::process::getpgrp;
-use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcgetpgrp, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcgetpgrp, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::prompt::{Answer, Question};
@@ -40,7 +40,9 @@ impl Modes {
 
     /// Puts them back. What was typed and not read, such as the rest of a passphrase after a key that gave up, is nobody's.
     pub fn restore(&self) {
-        let _ = tcsetattr(self.0.as_fd(), OptionalActions::Flush, &self.1);
+        // By itself, which waits for nobody: to flush with the modes waits for output, too, which somebody may have stopped.
+        let _ = tcflush(self.0.as_fd(), QueueSelector::IFlush);
+        let _ = tcsetattr(self.0.as_fd(), OptionalActions::Now, &self.1);
     }
 }
 
