@@ -253,10 +253,10 @@ impl AuthFile {
     /// What can be done with it.
     pub fn treatment(&self) -> Treatment {
         match (self.location.client, &self.shape) {
+            _ if self.location.leftover_of.is_some() => Treatment::Remove,
             (Client::EcrLogin, Shape::Other(tokens)) if tokens.is_empty() => Treatment::Report,
             (Client::EcrLogin, _) => Treatment::Remove,
             (Client::Dockercfg, Shape::Other(_)) => Treatment::Remove,
-            _ if self.location.leftover_of.is_some() => Treatment::Remove,
             (Client::Ecs | Client::Kubelet, _) => Treatment::Import,
             (Client::Regctl | Client::Environment, _) => Treatment::Report,
             (Client::Docker | Client::Buildx | Client::Containers | Client::Dockercfg | Client::Helm, _) => {
