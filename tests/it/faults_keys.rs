@@ -17,7 +17,7 @@ fn is_switch(call: &Call) -> bool {
 /// Where a run is dear: what names, removes, or is said to the keyring, and where the key is looked for.
 fn changes_place(call: &Call) -> bool {
     ["rename", "unlink", "send"].iter().any(|kind| call.name.starts_with(kind))
-        || call.name == "statx" && call.arguments.contains("/identities\"")
+        || ["statx", "stat", "lstat"].contains(&call.name.as_str()) && call.arguments.contains("/identities\"")
 }
 
 /// A world that holds a login, with a token plugged in and somebody at a pinentry.

@@ -73,8 +73,8 @@ struct Tally {
 /// The errors that a call may meet.
 fn errors(call: &Call) -> &'static [&'static str] {
     match call.name.as_str() {
-        "openat" if call.changes() => &["ENOSPC", "EACCES", "EDQUOT", "EROFS", "EIO"],
-        "openat" | "statx" | "newfstatat" | "readlink" => &["EACCES", "EIO"],
+        "open" | "openat" if call.changes() => &["ENOSPC", "EACCES", "EDQUOT", "EROFS", "EIO"],
+        "open" | "openat" | "statx" | "newfstatat" | "stat" | "lstat" | "fstat" | "readlink" => &["EACCES", "EIO"],
         "mkdir" | "symlink" | "link" => &["ENOSPC", "EROFS", "EDQUOT", "EACCES", "EIO"],
         "write" | "writev" | "ftruncate" => &["ENOSPC", "EIO", "EDQUOT"],
         "fsync" | "fdatasync" | "syncfs" => &["EIO", "ENOSPC", "EDQUOT"],
