@@ -18,15 +18,24 @@ use crate::os_keyring::{Item, OsKeyring};
 /// The service of the items.
 const SERVICE: &str = "docker-credential-coffer identity";
 
-/// How long the OS keyring has to answer before a new key goes into a file instead.
+/// How long the OS keyring has to answer before a new key goes into a file instead, or it is told as stuck.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether something could be put there now, without a prompt.
 pub fn is_ready() -> bool {
+    in_time(|| OsKeyring::open(false).is_ok_and(|keyring| keyring.is_unlocked())).unwrap_or(false)
+}
+
+/// Whether it is there, or seems to be, and does not answer.
+pub fn is_stuck() -> bool {
+    in_time(|| drop(OsKeyring::open(false))).is_none()
+}
+
+/// What can be told of it within its time.
+fn in_time<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (answer, answered) = mpsc::channel();
-    let ask = move || answer.send(OsKeyring::open(false).is_ok_and(|keyring| keyring.is_unlocked()));
-    let asked = thread::Builder::new().spawn(ask).is_ok();
-    asked && answered.recv_timeout(PATIENCE).unwrap_or(false)
+    thread::Builder::new().spawn(move || answer.send(ask())).ok()?;
+    answered.recv_timeout(PATIENCE).ok()
 }
 
 /// All identities that are kept there; `None` without one. `may_prompt` says whether it may ask to be unlocked.

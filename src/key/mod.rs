@@ -31,7 +31,7 @@ mod unopened;
 pub use file::read_identities;
 pub use holding::{Holder, forget, take_over};
 pub use identities::Identities;
-pub use keyring::is_ready as keyring_is_ready;
+pub use keyring::{is_ready as keyring_is_ready, is_stuck as keyring_is_stuck};
 pub use place::{Place, place};
 pub use prompt::{Ask, new_passphrase};
 pub use recipient::{Recipient, RecipientList};

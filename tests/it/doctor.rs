@@ -136,6 +136,17 @@ fn a_program_that_clients_do_not_find_or_that_is_another() {
     assert_eq!(found[0], expected);
 }
 
+/// Something listens where the bus would be, and says nothing; nobody else sets a limit to that.
+#[test]
+fn a_bus_that_says_nothing_is_told() {
+    let world = healthy();
+    let _silent = std::os::unix::net::UnixListener::bind(world.path("run/bus")).unwrap();
+    world.config("store = \"keyring\"\n");
+    let said = world.coffer(&["doctor"]).run();
+    let told = "FAIL store: the OS keyring cannot be reached: it does not answer\n";
+    assert!(said.stdout.contains(told) && said.took.as_secs() < 14, "{said:#?}");
+}
+
 /// As under WSL, where the PATH goes on into Windows.
 #[test]
 fn a_docker_that_is_windows_own() {

@@ -4,22 +4,22 @@ use super::Check;
 use crate::auth_files::{self, AuthFile, Client, locations, registries_conf};
 use crate::error::Result;
 use crate::migration::{self, NAME, Scope};
-use crate::routes;
 use crate::rule::Rule;
 use crate::search_path;
 use crate::server::ServerKey;
 use crate::settings::Settings;
+use crate::store::Listing;
 
 /// Of a long list, this many are named.
 const MAX_SHOWN: usize = 5;
 
 const SETUP: &str = "docker-credential-coffer setup";
 
-pub fn checks(settings: Option<&Settings>) -> Vec<Check> {
+pub fn checks(settings: Option<&Settings>, held: Option<&Listing>) -> Vec<Check> {
     let mut checks = vec![docker()];
     checks.extend(helpers());
     checks.extend(settings.into_iter().flat_map(rules));
-    checks.extend(settings.and_then(containers));
+    checks.extend(held.and_then(containers));
     checks.push(plaintext());
     if !auth_files::environment().is_empty() {
         let variable = auth_files::ENVIRONMENT;
@@ -90,7 +90,7 @@ fn rules(settings: &Settings) -> Vec<Check> {
 }
 
 /// Without default helpers, podman and its kin ask only for registries that a file of theirs names.
-fn containers(settings: &Settings) -> Option<Check> {
+fn containers(listing: &Listing) -> Option<Check> {
     let (name, tool) = ("containers", locations::containers_tool()?);
     if let Some(default) =
         registries_conf::default_helpers().filter(|default| default.names.iter().any(|name| name == NAME))
@@ -105,8 +105,8 @@ fn containers(settings: &Settings) -> Option<Check> {
     let read = files.iter().filter(|file| file.location.for_containers);
     let named: Vec<&str> =
         read.flat_map(AuthFile::helpers).filter(|(_, helper)| *helper == NAME).map(|(registry, _)| registry).collect();
-    let held = routes::store(settings).list().ok()?.held;
-    let unnamed: Vec<&str> = held
+    let unnamed: Vec<&str> = listing
+        .held
         .keys()
         .filter(|server| server.is_registry())
         .filter_map(ServerKey::registry)

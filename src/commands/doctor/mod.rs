@@ -55,9 +55,11 @@ struct Report {
 
 pub(super) fn run(arguments: &Arguments, settings: &Result<Settings>, out: &mut dyn Write) -> Result<()> {
     let mut checks = machine::checks(settings);
-    checks.extend(clients::checks(settings.as_ref().ok()));
-    if let Ok(settings) = settings {
-        checks.extend(store::checks(settings));
+    let listing = settings.as_ref().ok().map(store::listing);
+    let held = listing.as_ref().and_then(|listing| listing.as_ref().ok());
+    checks.extend(clients::checks(settings.as_ref().ok(), held));
+    if let (Ok(settings), Some(listing)) = (settings, &listing) {
+        checks.extend(store::checks(settings, listing));
         checks.extend(machine::aws(settings));
     }
     let report = Report { ok: checks.iter().all(|check| check.ok), checks };

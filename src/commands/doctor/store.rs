@@ -8,12 +8,20 @@ use crate::migration::counted;
 use crate::routes;
 use crate::search_path;
 use crate::settings::{Settings, StoreKind};
-use crate::store::{layout, rekey};
+use crate::store::{Listing, layout, rekey};
 
 const NONE_YET: &str = "there is none yet; the first docker login makes it";
 
-pub fn checks(settings: &Settings) -> Vec<Check> {
-    vec![key(settings), store(settings)]
+pub fn checks(settings: &Settings, listing: &Result<Listing>) -> Vec<Check> {
+    vec![key(settings), store(settings, listing)]
+}
+
+/// What the store holds, within a second or so.
+pub fn listing(settings: &Settings) -> Result<Listing> {
+    if settings.store == StoreKind::Keyring && key::keyring_is_stuck() {
+        return Err(Error::NoKeyring("it does not answer".into()));
+    }
+    routes::store(settings).list()
 }
 
 /// Whether the key is there, is one that can read the store, and could be opened as it is meant to be. Nobody is asked.
@@ -78,14 +86,14 @@ fn is_listed(settings: &Settings) -> Result<bool> {
     })
 }
 
-fn store(settings: &Settings) -> Check {
+fn store(settings: &Settings, listing: &Result<Listing>) -> Check {
     let name = "store";
     let place = match settings.store {
         StoreKind::Age => settings.directory.display().to_string(),
         StoreKind::Keyring => "the OS keyring".into(),
     };
-    match routes::store(settings).list() {
-        Err(error) => Check::failed(name, &error),
+    match listing {
+        Err(error) => Check::failed(name, error),
         Ok(listing) => match listing.broken.first() {
             None => Check::good(name, format!("{place} holds {}", counted(listing.held.len(), "login"))),
             Some(first) => {
