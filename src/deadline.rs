@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use crate::error::Error;
 
 /// How long a protocol action may take.
-pub const LIMIT: Duration = Duration::from_secs(19);
+const LIMIT: Duration = Duration::from_secs(19);
 
 /// How long it may take to say that time is up.
 const TIME_TO_SAY_SO: Duration = Duration::from_millis(500);
@@ -48,19 +48,20 @@ pub fn start(give_up: fn(&Error)) {
         }
         if !state.answering {
             let error = Error::TimedOut { seconds: LIMIT.as_secs(), what: state.waiting_for };
-            let (said, is_said) = mpsc::channel();
             // Nobody may read what it says, and then saying it does not end either.
-            let say_so = move || {
-                give_up(&error);
-                said.send(())
-            };
-            let _ = thread::Builder::new().spawn(say_so);
-            let _ = is_said.recv_timeout(TIME_TO_SAY_SO);
+            let _ = within(TIME_TO_SAY_SO, move || give_up(&error));
         }
         process::exit(1);
     };
     // Without a thread to spare there is no limit, which is no reason to refuse the work.
     let _ = thread::Builder::new().name("deadline".into()).spawn(watch);
+}
+
+/// What work comes to, if it does within its own limit. Otherwise nobody waits for it any longer; it goes on until the process ends.
+pub fn within<T: Send + 'static>(limit: Duration, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    thread::Builder::new().spawn(move || sender.send(work())).ok()?;
+    receiver.recv_timeout(limit).ok()
 }
 
 /// What is left of the time; all of it where no clock was started.

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::env;
 use std::io::{self, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -185,9 +184,7 @@ fn converse(child: &mut Child, input: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     let input = Zeroizing::new(input.to_vec());
     // A helper that exits without reading everything has still answered.
     thread::spawn(move || stdin.write_all(&input));
-    let (send, receive) = mpsc::channel();
-    thread::spawn(move || send.send(read_wiped(&mut stdout, MAX_ANSWER)));
-    receive.recv_timeout(LIMIT).ok()?.ok()
+    deadline::within(LIMIT, move || read_wiped(&mut stdout, MAX_ANSWER))?.ok()
 }
 
 /// A helper's error message, as the protocol has it: text on standard output. JSON there would be an answer,

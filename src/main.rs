@@ -7,8 +7,9 @@ use std::process::ExitCode;
 
 use coffer::commands::{self, Arguments, plugin};
 use coffer::error::one_line;
-use coffer::process::{self, PROGRAM};
+use coffer::process;
 use coffer::protocol::Action;
+use coffer::search_path::PROGRAM;
 
 fn main() -> ExitCode {
     process::harden();

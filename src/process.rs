@@ -1,4 +1,4 @@
-//! The process: its name, hardening, standard streams, exit codes.
+//! The process: hardening, standard streams, exit codes.
 
 use std::io::{self, Write};
 use std::panic;
@@ -7,10 +7,8 @@ use std::process::{self, ExitCode};
 use crate::deadline;
 use crate::error::{Error, Result, one_line};
 use crate::protocol::{Action, Answer, Request};
+use crate::search_path::PROGRAM;
 use crate::settings::Settings;
-
-/// The program's name, which clients make of `coffer`.
-pub const PROGRAM: &str = env!("CARGO_PKG_NAME");
 
 /// Keeps secrets out of core dumps and away from debuggers, and a panic from printing more than its place.
 pub fn harden() {

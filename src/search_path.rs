@@ -5,6 +5,9 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// This program's name, which clients make of `coffer`.
+pub const PROGRAM: &str = env!("CARGO_PKG_NAME");
+
 /// The directories of the PATH. A relative one is another wherever a client is called, and does not count.
 pub fn directories() -> Vec<PathBuf> {
     env::var_os("PATH").iter().flat_map(env::split_paths).filter(|directory| directory.is_absolute()).collect()

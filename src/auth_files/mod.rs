@@ -12,13 +12,13 @@ use zeroize::Zeroizing;
 use crate::credential::Credential;
 use crate::error::{Error, Result};
 use crate::foreign_file::{Change, ForeignFile};
-use crate::settings;
 
 pub mod docker;
 mod dockercfg;
 pub(crate) mod document;
 mod ecs;
 pub mod entry;
+mod environment;
 mod kubernetes;
 pub mod locations;
 #[cfg(test)]
@@ -28,6 +28,7 @@ pub mod registries_conf;
 mod token_cache;
 
 use document::{Document, NotJson};
+pub use environment::{ENVIRONMENT, environment};
 pub use locations::Location;
 
 /// Whose file it is.
@@ -330,23 +331,4 @@ fn shape(location: &Location, bytes: &[u8]) -> Result<Shape> {
         })?),
         Client::Ecs => Shape::Other(ecs::findings(bytes).map_err(not_json)?),
     })
-}
-
-/// The variable in which Docker (28.3 and later) takes entries before it asks any store.
-pub const ENVIRONMENT: &str = "DOCKER_AUTH_CONFIG";
-
-/// What stands in [`ENVIRONMENT`]. No file can be rewritten to change that.
-pub fn environment() -> Vec<Finding> {
-    let Some(text) = settings::variable(ENVIRONMENT) else { return Vec::new() };
-    let fixed = Content::fixed(
-        "it stands in the environment, where Docker takes it before any store",
-        "unset it where it is set (a CI variable, a shell's profile), and docker login",
-    );
-    match Document::parse(&Zeroizing::new(text.into_encoded_bytes())) {
-        Ok(document) => {
-            let findings = docker::findings(&document).into_iter();
-            findings.map(|finding| Finding { content: fixed.clone(), ..finding }).collect()
-        }
-        Err(_) => vec![Finding { key: String::new(), kind: Kind::Undecodable, content: fixed }],
-    }
 }

@@ -8,7 +8,7 @@ use clap_mangen::Man;
 
 use super::examples;
 use crate::error::{Error, Result};
-use crate::process::PROGRAM;
+use crate::search_path::PROGRAM;
 
 /// What a manual page ends with (man-pages(7)).
 const AFTERWORD: &str = "\

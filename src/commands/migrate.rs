@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use super::{confirmed, examples, tell, write_json};
 use crate::error::{Error, Result};
 use crate::migration::{self, Plan, Report, Scope};
-use crate::process::PROGRAM;
 use crate::rule::HelperName;
-use crate::search_path;
+use crate::search_path::{self, PROGRAM};
 use crate::settings::Settings;
 
 /// Above so many logins a person is told how far it has come.

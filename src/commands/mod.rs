@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::error::{Error, Result, one_line};
-use crate::process::PROGRAM;
+use crate::search_path::PROGRAM;
 use crate::settings::Settings;
 
 mod audit;
@@ -33,8 +33,8 @@ mod unlock;
 /// Docker credential helper: logins kept encrypted, tokens minted for Amazon ECR.
 #[derive(Debug, Parser)]
 #[command(
-    name = "docker-credential-coffer",
-    bin_name = "docker-credential-coffer",
+    name = PROGRAM,
+    bin_name = PROGRAM,
     disable_version_flag = true,
     after_help = "Begin with:\n  \
                   docker-credential-coffer setup\n  \

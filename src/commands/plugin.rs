@@ -10,7 +10,7 @@ use clap::{CommandFactory, FromArgMatches};
 use serde_json::json;
 
 use super::{Arguments, exit};
-use crate::process::PROGRAM;
+use crate::search_path::PROGRAM;
 
 /// The name by which the CLI finds it.
 pub const PLUGIN: &str = "docker-coffer";

@@ -3,8 +3,6 @@
 //! An item's user is the recipient, so that it can be told without opening anything, and so that two keys can stand beside
 //! each other while one replaces the other.
 
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use age::secrecy::ExposeSecret;
@@ -12,6 +10,7 @@ use age::x25519;
 
 use super::identities::Identities;
 use super::recipient::Recipient;
+use crate::deadline::within;
 use crate::error::{Error, Result};
 use crate::os_keyring::{Item, OsKeyring};
 
@@ -23,19 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Whether something could be put there now, without a prompt.
 pub fn is_ready() -> bool {
-    in_time(|| OsKeyring::open(false).is_ok_and(|keyring| keyring.is_unlocked())).unwrap_or(false)
+    within(PATIENCE, || OsKeyring::open(false).is_ok_and(|keyring| keyring.is_unlocked())).unwrap_or(false)
 }
 
 /// Whether it is there, or seems to be, and does not answer.
 pub fn is_stuck() -> bool {
-    in_time(|| drop(OsKeyring::open(false))).is_none()
-}
-
-/// What can be told of it within its time.
-fn in_time<T: Send + 'static>(ask: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    let (answer, answered) = mpsc::channel();
-    thread::Builder::new().spawn(move || answer.send(ask())).ok()?;
-    answered.recv_timeout(PATIENCE).ok()
+    within(PATIENCE, || drop(OsKeyring::open(false))).is_none()
 }
 
 /// All identities that are kept there; `None` without one. `may_prompt` says whether it may ask to be unlocked.

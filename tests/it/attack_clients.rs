@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{World, chmod, mode};
+use crate::support::{IN_TIME, World, chmod, mode};
 
 const CALLS: [&[&str]; 8] = [
     &["audit"],
@@ -57,7 +57,7 @@ fn a_helper_is_run_by_a_plain_name_alone() {
         });
         let path = world.write(".docker/config.json", &config.to_string());
         for call in CALLS {
-            world.coffer(call).run().is_tame(&format!("{helper:?}: {call:?}"), 25);
+            world.coffer(call).run().is_tame(&format!("{helper:?}: {call:?}"), IN_TIME);
         }
         assert!(!world.home().join("was-run").exists(), "{helper:?} was run");
         let after: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -92,7 +92,7 @@ fn names_of_entries_are_said_in_plain_text() {
         world.write(file, &text);
     }
     for call in CALLS {
-        world.coffer(call).run().is_tame(&format!("{call:?}"), 25);
+        world.coffer(call).run().is_tame(&format!("{call:?}"), IN_TIME);
     }
     world.get("a.example").answers("a.example", "u", "p");
     assert!(world.files(&world.store()).iter().all(|name| !name.contains("..") || name.contains("%2E")));
@@ -125,7 +125,7 @@ fn what_stands_in_a_files_place_is_not_waited_for_by_any_command() {
             make(&world, &path);
         }
         for call in CALLS {
-            world.coffer(call).run().is_tame(&format!("{name}: {call:?}"), 25);
+            world.coffer(call).run().is_tame(&format!("{name}: {call:?}"), IN_TIME);
         }
     }
     let world = World::new();
@@ -148,7 +148,7 @@ fn what_stands_in_a_files_place_is_not_waited_for_by_any_command() {
     ] {
         world.write(".docker/config.json", &text);
         for call in [&["audit"][..], &["doctor"], &["explain", "ghcr.io"], &["migrate", "--dry-run"]] {
-            world.coffer(call).run().is_tame(&format!("{name}: {call:?}"), 25);
+            world.coffer(call).run().is_tame(&format!("{name}: {call:?}"), IN_TIME);
         }
     }
 }

@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::json;
 
 use crate::support::keys::token;
 use crate::support::scripted::{Scripted, gives, lists};
-use crate::support::{World, chmod, login, wait_until};
+use crate::support::{IN_TIME, World, chmod, login, wait_until};
 
 /// Docker itself refuses to run what it finds in a relative directory of the PATH, since Go 1.19.
 #[test]
@@ -66,34 +67,47 @@ fn no_helper_outlives_the_request() {
     wait_until("the helper's end", || world.is_quiet());
 }
 
+/// Less than a helper may take that is waited for.
+const QUICK: Duration = Duration::from_secs(14);
+
 /// A helper that does its worst, on the way of a rule. Docker kills at 30 s.
 #[test]
 fn a_hostile_helper_costs_no_more_than_its_time() {
     let world = World::new();
     world.config("[[registry]]\nmatch = \"evil.example\"\nhelper = \"evil\"\n");
     world.store_login("ghcr.io", "alice", "x").silent();
-    for (name, script, seconds, words) in [
-        ("endless output", "cat >/dev/null; exec cat /dev/zero", 14, "its answer does not end"),
-        ("endless lines", "exec yes", 14, "its answer does not end"),
+    for (name, script, limit, words) in [
+        ("endless output", "cat >/dev/null; exec cat /dev/zero", QUICK, "its answer does not end"),
+        ("endless lines", "exec yes", QUICK, "its answer does not end"),
         (
             "a gibibyte of JSON",
             "printf '{\"Secret\":\"'; exec head -c 1073741824 /dev/zero",
-            14,
+            QUICK,
             "its answer does not end",
         ),
-        ("endless output and failure", "head -c 20000000 /dev/zero; exit 1", 14, "its answer does not end"),
-        ("endless words on standard error", "exec yes >&2", 25, "failed without a message"),
-        ("a grandchild that keeps the pipe", "cat >/dev/null; sleep 40 & echo no; exit 1", 25, "no answer within 15 s"),
-        ("a closed output", "exec >&-; exec sleep 40", 25, ""),
-        ("escape sequences", "printf 'a\\033[31mb\\302\\2331mc\\342\\200\\256d\\n\\re'; exit 1", 14, "failed: a [31mb"),
-        ("a signal", "kill -SEGV $$", 14, "failed without a message"),
-        ("no program", "exit 127", 14, "failed without a message"),
-        ("itself, again", "exec docker-credential-coffer get", 14, "leads back"),
+        ("endless output and failure", "head -c 20000000 /dev/zero; exit 1", QUICK, "its answer does not end"),
+        ("endless words on standard error", "exec yes >&2", IN_TIME, "failed without a message"),
+        (
+            "a grandchild that keeps the pipe",
+            "cat >/dev/null; sleep 40 & echo no; exit 1",
+            IN_TIME,
+            "no answer within 15 s",
+        ),
+        ("a closed output", "exec >&-; exec sleep 40", IN_TIME, ""),
+        (
+            "escape sequences",
+            "printf 'a\\033[31mb\\302\\2331mc\\342\\200\\256d\\n\\re'; exit 1",
+            QUICK,
+            "failed: a [31mb",
+        ),
+        ("a signal", "kill -SEGV $$", QUICK, "failed without a message"),
+        ("no program", "exit 127", QUICK, "failed without a message"),
+        ("itself, again", "exec docker-credential-coffer get", QUICK, "leads back"),
     ] {
         world.script("docker-credential-evil", script);
         let command = "exec docker-credential-coffer get 2>\"$XDG_RUNTIME_DIR/said\"";
         let outcome = world.call("sh", &["-c", command]).input("evil.example").run();
-        outcome.is_tame(name, seconds);
+        outcome.is_tame(name, limit);
         assert!(outcome.code == Some(1) && outcome.stdout.contains(words), "{name}: {outcome:#?}");
         let _ = fs::remove_file(world.path("run/said"));
     }
@@ -125,7 +139,7 @@ fn a_hostile_helper_gives_a_migration_nothing_that_it_may_not() {
     let scripted = Scripted::install(&world, "evil", &lies, &gets);
     for call in [&["migrate", "--from", "evil", "--dry-run"][..], &["migrate", "--from", "evil", "--yes"]] {
         let outcome = world.coffer(call).run();
-        outcome.is_tame(&format!("{call:?}"), 25);
+        outcome.is_tame(&format!("{call:?}"), IN_TIME);
         assert!(outcome.stdout.contains("the store holds another login for it"), "{outcome:#?}");
     }
     assert!(!scripted.asked().is_empty());
@@ -135,7 +149,7 @@ fn a_hostile_helper_gives_a_migration_nothing_that_it_may_not() {
         world.script("docker-credential-evil", script);
         world.write(".docker/config.json", r#"{"auths":{"quay.io":{}},"credsStore":"evil"}"#);
         let outcome = world.coffer(&["migrate", "--yes"]).run();
-        outcome.is_tame(name, 25);
+        outcome.is_tame(name, IN_TIME);
         assert!(outcome.stdout.contains("its answer does not end"), "{name}: {outcome:#?}");
         world.get("quay.io").misses();
     }
@@ -206,7 +220,7 @@ fn hostile_names_are_refused_or_are_themselves_alone() {
         let world_before = world.files(&world.path("")).len();
         for (call, input) in calls {
             let outcome = world.coffer(&call).env("COFFER_LOG", "debug").input(input).run();
-            outcome.is_tame(&format!("{name:.40?}: {call:.40?}"), 25);
+            outcome.is_tame(&format!("{name:.40?}: {call:.40?}"), IN_TIME);
             let ends = name.trim().trim_end_matches('/');
             // Trimmed it is the registry's own name, and the other spellings are of the kind that its namespaces have.
             let is_own = ends == "ghcr.io" || name == long;

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
 use crate::support::keys::keygen;
-use crate::support::{World, chmod, login};
+use crate::support::{IN_TIME, World, chmod, login};
 
 /// A world with two logins, and something outside of the store that must stay as it is.
 fn world() -> World {
@@ -48,9 +48,6 @@ const CALLS: [(&[&str], &str); 12] = [
     (&["migrate", "--yes"], ""),
 ];
 
-/// No longer than clients wait.
-const LIMIT: u64 = 25;
-
 /// Does everything in a store that was tampered with; the login that was not must still be given, and others be kept.
 #[track_caller]
 fn withstands(name: &str, tamper: impl Fn(&World, &Path)) {
@@ -58,10 +55,10 @@ fn withstands(name: &str, tamper: impl Fn(&World, &Path)) {
     tamper(&world, &world.store().join("store"));
     let before = outside(&world);
     for (call, input) in CALLS {
-        world.coffer(call).input(input).run().is_tame(&format!("{name}: {call:?}"), LIMIT);
+        world.coffer(call).input(input).run().is_tame(&format!("{name}: {call:?}"), IN_TIME);
         assert_eq!(outside(&world), before, "{name}: {call:?}");
     }
-    world.store_login("evil.example", "eve", "x").is_tame(name, LIMIT);
+    world.store_login("evil.example", "eve", "x").is_tame(name, IN_TIME);
     world.get("quay.io").answers("quay.io", "bob", "his");
     world.store_login("new.example", "carol", "new").silent();
     world.get("new.example").answers("new.example", "carol", "new");
@@ -222,10 +219,10 @@ fn a_list_of_recipients_that_was_tampered_with_loses_nothing() {
         tamper(&world, &path);
         let before = outside(&world);
         let stored = world.store_login("evil.example", "eve", "x");
-        stored.is_tame(name, LIMIT);
+        stored.is_tame(name, IN_TIME);
         assert!(stored.stdout.contains(words), "{name}: {stored:#?}");
         for (call, input) in CALLS {
-            world.coffer(call).input(input).run().is_tame(&format!("{name}: {call:?}"), LIMIT);
+            world.coffer(call).input(input).run().is_tame(&format!("{name}: {call:?}"), IN_TIME);
         }
         assert_eq!(outside(&world), before, "{name}");
         world.get("quay.io").answers("quay.io", "bob", "his");
@@ -251,9 +248,9 @@ fn no_file_is_written_for_more_recipients_than_can_be_read_back() {
         let own = listed.lines().find(|line| line.starts_with("age1") && *line != other).unwrap();
         fs::write(&path, format!("{own}\n{}", format!("{other}\n").repeat(count))).unwrap();
         let stored = world.store_login("ghcr.io", "alice", "newer");
-        stored.is_tame("store", LIMIT);
+        stored.is_tame("store", IN_TIME);
         let rotated = world.coffer(&["key", "rotate"]).run();
-        rotated.is_tame("key rotate", LIMIT);
+        rotated.is_tame("key rotate", IN_TIME);
         assert_eq!(
             (stored.code, rotated.code),
             if fits { (Some(0), Some(0)) } else { (Some(1), Some(1)) },
@@ -286,9 +283,9 @@ fn what_stands_in_place_of_locks_and_marks_is_not_waited_for() {
             let before = outside(&world);
             world.write(".docker/config.json", r#"{"auths":{"a.example":{"auth":"dTpw"}}}"#);
             for (call, input) in CALLS {
-                world.coffer(call).input(input).run().is_tame(&format!("{file}: {name}: {call:?}"), LIMIT);
+                world.coffer(call).input(input).run().is_tame(&format!("{file}: {name}: {call:?}"), IN_TIME);
             }
-            world.store_login("evil.example", "eve", "x").is_tame(name, LIMIT);
+            world.store_login("evil.example", "eve", "x").is_tame(name, IN_TIME);
             assert_eq!(outside(&world), before, "{file}: {name}");
             world.get("quay.io").answers("quay.io", "bob", "his");
         }
@@ -312,10 +309,10 @@ fn what_stands_in_place_of_the_key_is_not_waited_for() {
         fs::remove_file(&path).unwrap();
         make(&world, &path);
         for (call, input) in CALLS {
-            world.coffer(call).input(input).run().is_tame(&format!("{name}: {call:?}"), LIMIT);
+            world.coffer(call).input(input).run().is_tame(&format!("{name}: {call:?}"), IN_TIME);
         }
         let stored = world.coffer(&["store"]).input(login("evil.example", "eve", "x")).run();
-        stored.is_tame(name, LIMIT);
+        stored.is_tame(name, IN_TIME);
         if path.is_dir() { fs::remove_dir(&path) } else { fs::remove_file(&path) }.unwrap();
         fs::write(&path, kept).unwrap();
         chmod(&path, 0o600);

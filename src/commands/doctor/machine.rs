@@ -6,16 +6,14 @@ use std::fs;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
 use std::time::{Duration, SystemTime};
 
 use super::Check;
+use crate::deadline;
 use crate::ecr;
 use crate::error::{Result, one_line};
 use crate::files;
-use crate::process::PROGRAM;
-use crate::search_path;
+use crate::search_path::{self, PROGRAM};
 use crate::settings::{self, Settings};
 
 /// Where services, sudo and programs that a desktop starts may look, whatever the PATH of a session.
@@ -112,17 +110,15 @@ fn version(program: &Path) -> Option<String> {
     let mut process =
         command.arg("version").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
     let mut output = process.stdout.take()?.take(MAX_VERSION);
-    let (answer, answered) = mpsc::channel();
     // What it has started may keep its output open after it.
-    thread::spawn(move || {
+    let said = deadline::within(PATIENCE, move || {
         let mut said = Vec::new();
-        output.read_to_end(&mut said).and_then(|_| answer.send(said).map_err(std::io::Error::other))
+        output.read_to_end(&mut said).map(|_| said).ok()
     });
-    let said = answered.recv_timeout(PATIENCE);
     // It may be gone already.
     let _ = process.kill();
     let _ = process.wait();
-    said.ok().map(|said| one_line(String::from_utf8_lossy(&said).lines().next().unwrap_or_default()))
+    said.flatten().map(|said| one_line(String::from_utf8_lossy(&said).lines().next().unwrap_or_default()))
 }
 
 /// What can be told of the clock without asking anybody: nothing was written in the future.

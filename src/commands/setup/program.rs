@@ -12,8 +12,7 @@ use super::Step;
 use crate::auth_files::Location;
 use crate::error::{Error, Result};
 use crate::files::{self, Privacy};
-use crate::process::PROGRAM;
-use crate::search_path;
+use crate::search_path::{self, PROGRAM};
 use crate::settings;
 
 /// Where a user's own programs lie, below the home directory.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::Outcome;
 
 impl Outcome {
-    /// That it ended by itself, in so many seconds, and said nothing that a terminal would obey or that deceives the eye.
+    /// That it ended by itself, before a limit, and said nothing that a terminal would obey or that deceives the eye.
     #[track_caller]
-    pub fn is_tame(&self, name: &str, seconds: u64) {
+    pub fn is_tame(&self, name: &str, limit: Duration) {
         let beginning: String = format!("{self:#?}").chars().take(3000).collect();
-        assert!(self.took < Duration::from_secs(seconds), "{name}: {beginning}");
+        assert!(self.took < limit, "{name}: {beginning}");
         assert!(self.code.is_some_and(|code| code < 2), "{name}: {beginning}");
         let obeyed = |c: char| c.is_control() && c != '\n';
         assert!(!self.said().contains(obeyed), "{name}: {beginning}");
